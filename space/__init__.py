@@ -1,0 +1,1 @@
+"""What can be built: operators, architectures and search spaces."""

@@ -1,0 +1,140 @@
+"""A complete, buildable network specification, and what it costs in numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+from nas_search.errors import InputError
+from nas_search.space.notation import format_operators, parse_architecture, parse_operators
+from nas_search.space.operators.base import OperatorSpec
+
+DType = Literal["float64", "float32", "bfloat16", "float16"]
+DTYPE_BYTES: dict[DType, int] = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+BYTE_VOCABULARY = 256
+
+
+def _read_operators(value: Any) -> Any:
+    """Operators may be given as notation, as a list of notations, or as specs."""
+    if isinstance(value, str):
+        return parse_operators(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return parse_operators(" ".join(value))
+    return value
+
+
+Operators = Annotated[
+    tuple[OperatorSpec, ...], BeforeValidator(_read_operators), PlainSerializer(format_operators, return_type=str)
+]
+
+
+class Architecture(BaseModel):
+    """Width, operators in order, vocabulary, meta tokens and whether the head shares the embedding.
+
+    Every operator stands in its own pre-norm residual layer. In YAML and JSON ``operators`` is the notation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(gt=0, le=1 << 20)
+    operators: Operators = Field(min_length=1)
+    vocabulary: int = Field(BYTE_VOCABULARY, gt=0, le=1 << 24)
+    meta_tokens: int = Field(0, ge=0, le=1 << 16)
+    tied_head: bool = True
+
+    @model_validator(mode="after")
+    def _operators_fit(self) -> Architecture:
+        for index, operator in enumerate(self.operators):
+            try:
+                operator.check(self.width)
+            except ValueError as error:
+                raise ValueError(f"operator {index + 1} ({operator.notation}): {error}") from None
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> Architecture:
+        """From the one-line notation. Raises InputError, with the column where the text does not parse."""
+        parsed = parse_architecture(text)
+        fields: dict[str, Any] = {
+            "width": parsed.width,
+            "operators": tuple(parsed.operators),
+            "vocabulary": parsed.vocabulary,
+            "meta_tokens": parsed.meta_tokens,
+            "tied_head": parsed.tied_head,
+        }
+        return cls.checked({name: value for name, value in fields.items() if value is not None}, f"'{text}'")
+
+    @classmethod
+    def checked(cls, fields: Any, where: str) -> Architecture:
+        """Validate ``fields``; an InputError names ``where`` and the first thing that is wrong."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            message = first["msg"].removeprefix("Value error, ")
+            raise InputError(f"architecture {where}: {f'{name}: ' if name else ''}{message}") from None
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str = "YAML") -> Architecture:
+        """From YAML or JSON text. Raises InputError that names ``where``."""
+        try:
+            fields = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"architecture {where}: not YAML: {' '.join(str(error).split())}") from None
+        return cls.checked(fields, where)
+
+    def to_yaml(self) -> str:
+        """As YAML that :meth:`from_yaml` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=1000)
+
+    @cached_property
+    def notation(self) -> str:
+        """The canonical one-line notation; :meth:`parse` gives an equal architecture."""
+        header = [f"w{self.width}"]
+        if self.vocabulary != BYTE_VOCABULARY:
+            header.append(f"vocab={self.vocabulary}")
+        if self.meta_tokens:
+            header.append(f"meta={self.meta_tokens}")
+        if not self.tied_head:
+            header.append("untied")
+        return f"{' '.join(header)} {format_operators(self.operators)}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are equal exactly for architectures that build the same network."""
+        return hashlib.sha256(self.notation.encode()).hexdigest()[:16]
+
+    @property
+    def depth(self) -> int:
+        """Number of operators, token mixers and FFNs alike."""
+        return len(self.operators)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trainable numbers: embedding, meta tokens, operators with their norms, final norm, head."""
+        tables = self.width * (self.vocabulary * (1 if self.tied_head else 2) + self.meta_tokens)
+        layers = sum(operator.parameters(self.width) + self.width for operator in self.operators)
+        return tables + layers + self.width
+
+    def flops(self, context: int = 0) -> int:
+        """Forward FLOPs of one token with ``context`` tokens before it, head included, embedding look-up not."""
+        seen = context + self.meta_tokens
+        return sum(operator.flops(self.width, seen) for operator in self.operators) + 2 * self.width * self.vocabulary
+
+    def weight_bytes(self, dtype: DType = "float32") -> int:
+        """Bytes of all weights."""
+        return self.parameters * DTYPE_BYTES[dtype]
+
+    def state_bytes(self, context: int, dtype: DType = "float32", batch: int = 1) -> int:
+        """Bytes of KV caches and recurrent states after ``context`` tokens and the meta tokens."""
+        seen = context + self.meta_tokens
+        elements = sum(operator.state_elements(self.width, seen) for operator in self.operators)
+        return batch * elements * DTYPE_BYTES[dtype]
+
+    def __str__(self) -> str:
+        return self.notation

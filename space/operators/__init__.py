@@ -1,0 +1,1 @@
+"""Operators: one folder each, with a spec, a module and a reference."""

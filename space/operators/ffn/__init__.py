@@ -1,0 +1,1 @@
+"""SwiGLU feed-forward network."""
