@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -73,6 +72,8 @@ class Architecture(BaseModel):
         """Validate ``fields``; an InputError names ``where`` and the first thing that is wrong."""
         try:
             return cls.model_validate(fields)
+        except InputError as error:  # from the notation, which pydantic lets through as it is
+            raise InputError(f"architecture {where}: operators: {error}") from None
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
@@ -92,7 +93,7 @@ class Architecture(BaseModel):
         """As YAML that :meth:`from_yaml` reads."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=1000)
 
-    @cached_property
+    @property
     def notation(self) -> str:
         """The canonical one-line notation; :meth:`parse` gives an equal architecture."""
         header = [f"w{self.width}"]
@@ -114,7 +115,7 @@ class Architecture(BaseModel):
         """Number of operators, token mixers and FFNs alike."""
         return len(self.operators)
 
-    @cached_property
+    @property
     def parameters(self) -> int:
         """Trainable numbers: embedding, meta tokens, operators with their norms, final norm, head."""
         tables = self.width * (self.vocabulary * (1 if self.tied_head else 2) + self.meta_tokens)

@@ -83,7 +83,7 @@ class OperatorSpec(BaseModel, ABC):
 def _option(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def check_divides(field: str, value: int, width: int) -> None:

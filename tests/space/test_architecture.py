@@ -81,3 +81,17 @@ def test_bad_yaml_is_one_line(text: str, message: str) -> None:
         Architecture.from_yaml(text, "net.yaml")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_changed_copy_is_counted_anew() -> None:
+    small = Architecture.parse("w64 a f")
+    assert small.parameters > 0
+    changed = small.model_copy(update={"vocabulary": 999})
+    assert changed.notation == "w64 vocab=999 a f"
+    assert changed.parameters > small.parameters
+
+
+@given(st.floats(1.5, 1e9))
+def test_options_keep_every_digit(theta: float) -> None:
+    architecture = Architecture.parse(f"w64 a[rope_theta={theta!r}]")
+    assert Architecture.parse(architecture.notation) == architecture

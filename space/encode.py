@@ -1,0 +1,116 @@
+"""The way back: which plan of a space gives a sequence of operators.
+
+The stages are matched from left to right by depth-first search. A stage prefers to cover as much as it can, with
+its shortest block, so that the plan found is a function of the sequence alone and short to read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import product
+from types import MappingProxyType
+from typing import NamedTuple
+
+from nas_search.space.blocks import Block, build_block
+from nas_search.space.genome import FfnPolicy, StagePlan
+
+Catalogue = Mapping[Block, StagePlan]
+
+
+@lru_cache(maxsize=32)
+def block_catalogue(
+    mixers: tuple[str, ...], ffn: str, ratios: tuple[str, ...], ffns: tuple[FfnPolicy, ...]
+) -> Catalogue:
+    """Every block that a stage can have, with one stage (of no repeats) that builds it.
+
+    Of stages that build the same block, the one whose unused choices repeat the used ones is kept.
+    """
+    catalogue: dict[Block, StagePlan] = {}
+    choices = product(ratios, mixers, mixers, ffns)
+    for ratio, first, second, policy in sorted(choices, key=lambda choice: choice[1] != choice[2]):
+        stage = StagePlan(first, second, ratio, policy, 0)
+        catalogue.setdefault(build_block(stage, ffn), stage)
+    return MappingProxyType(catalogue)
+
+
+class _Step(NamedTuple):
+    """Stages that cover the operators up to ``end``."""
+
+    end: int
+    stages: tuple[StagePlan, ...]
+
+
+class PlanFinder:
+    """Finds stages for one sequence. ``max_repeats`` bounds the repeats of every stage."""
+
+    def __init__(self, operators: Block, catalogue: Catalogue, max_repeats: int) -> None:
+        self.operators = operators
+        self.catalogue = catalogue
+        self.max_repeats = max_repeats
+        self.lengths = sorted({len(block) for block in catalogue})
+        self.empty = next(iter(catalogue.values()))
+
+    def find(self, stages: int, interleaved: int | None) -> tuple[StagePlan, ...] | None:
+        """Stages that arrange to the sequence; ``interleaved`` as in :func:`arrange`. None if there are none."""
+        segments = [False] * stages
+        if interleaved is not None:
+            segments[interleaved : interleaved + 2] = [True]
+        return self._search(segments, 0, 0, set())
+
+    def _search(
+        self, segments: Sequence[bool], segment: int, start: int, failed: set[tuple[int, int]]
+    ) -> tuple[StagePlan, ...] | None:
+        if segment == len(segments):
+            return () if start == len(self.operators) else None
+        if (segment, start) in failed:
+            return None
+        steps = self._pairs(start) if segments[segment] else self._runs(start)
+        for step in sorted(steps, key=lambda step: -step.end):
+            rest = self._search(segments, segment + 1, step.end, failed)
+            if rest is not None:
+                return step.stages + rest
+        failed.add((segment, start))
+        return None
+
+    def _runs(self, start: int) -> Iterator[_Step]:
+        """One stage from ``start`` on, from no repeats to the most that match."""
+        yield _Step(start, (self.empty,))
+        for block in self._blocks(start):
+            for repeats in range(1, self._matches(block, start, self.max_repeats) + 1):
+                yield _Step(start + repeats * len(block), (self._stage(block, repeats),))
+
+    def _pairs(self, start: int) -> Iterator[_Step]:
+        """Two interleaved stages from ``start`` on; one of them may be empty."""
+        for run in self._runs(start):
+            yield _Step(run.end, (*run.stages, self.empty))
+        for first in self._blocks(start):
+            for second in self._blocks(start + len(first)):
+                yield from self._alternations(start, first, second)
+
+    def _alternations(self, start: int, first: Block, second: Block) -> Iterator[_Step]:
+        both = first + second
+        for pairs in range(1, self._matches(both, start, self.max_repeats) + 1):
+            end = start + pairs * len(both)
+            yield _Step(end, (self._stage(first, pairs), self._stage(second, pairs)))
+            for more in range(1, self._matches(first, end, self.max_repeats - pairs) + 1):
+                stages = (self._stage(first, pairs + more), self._stage(second, pairs))
+                yield _Step(end + more * len(first), stages)
+            for more in range(1, self._matches(second, end, self.max_repeats - pairs) + 1):
+                stages = (self._stage(first, pairs), self._stage(second, pairs + more))
+                yield _Step(end + more * len(second), stages)
+
+    def _blocks(self, start: int) -> Iterator[Block]:
+        for length in self.lengths:
+            block = self.operators[start : start + length]
+            if block in self.catalogue and len(block) == length:
+                yield block
+
+    def _matches(self, block: Block, start: int, most: int) -> int:
+        """How often ``block`` follows itself from ``start`` on, at most ``most`` times."""
+        count = 0
+        while count < most and self.operators[start : start + len(block)] == block:
+            start += len(block)
+            count += 1
+        return count
+
+    def _stage(self, block: Block, repeats: int) -> StagePlan:
+        return self.catalogue[block]._replace(repeats=repeats)

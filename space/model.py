@@ -1,0 +1,176 @@
+"""The network of an architecture: embedding, pre-norm residual layers, final norm, head."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_search.errors import InputError
+from nas_search.space.architecture import Architecture
+from nas_search.space.operators.module import WEIGHT_STD, Cursor, Mixer, State
+from nas_search.space.operators.rms_norm import RMSNorm
+
+
+@dataclass(slots=True)
+class ModelState:
+    """What decoding keeps: a state for each layer, and the position [1] of the next token, on device and on host."""
+
+    layers: tuple[State, ...]
+    index: Tensor
+    length: int
+    max_length: int
+
+    def claim(self, positions: int) -> None:
+        """Advance the host's position. Raises InputError if the state has no room for so many more."""
+        if self.length + positions > self.max_length:
+            raise InputError(
+                f"decoding state: room for {self.max_length} positions, {self.length + positions} asked for; "
+                "make it with a larger max_length"
+            )
+        self.length += positions
+
+
+class Layer(nn.Module):
+    """``x + mixer(norm(x))``."""
+
+    def __init__(self, mixer: Mixer, width: int) -> None:
+        super().__init__()
+        self.norm = RMSNorm(width)
+        self.mixer = mixer
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        """A whole sequence [B, T, C]."""
+        mixed: Tensor = self.mixer(self.norm(x), state)
+        return x + mixed
+
+    def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
+        """One token [B, C]."""
+        return x + self.mixer.step(self.norm(x), state, cursor)
+
+
+class HybridLM(nn.Module):
+    """A causal language model. Fresh weights depend on the architecture and the seed alone."""
+
+    def __init__(self, architecture: Architecture, *, seed: int = 0) -> None:
+        super().__init__()
+        self.architecture = architecture
+        width = architecture.width
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.embedding = nn.Parameter(torch.randn(architecture.vocabulary, width).mul_(WEIGHT_STD))
+            self.meta_tokens = _meta_tokens(architecture)
+            self.layers = nn.ModuleList(Layer(operator.build(width), width) for operator in architecture.operators)
+            self.norm = RMSNorm(width)
+            self.head = None if architecture.tied_head else nn.Parameter(torch.randn_like(self.embedding) * WEIGHT_STD)
+        self._calm_residual_writes()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits [B, T, V] of the tokens that follow tokens [B, T]."""
+        return self._logits(self._hidden(tokens, None))
+
+    def loss(self, tokens: Tensor) -> Tensor:
+        """Mean cross-entropy in nats per token of tokens [B, T + 1], each predicted from those before it."""
+        logits = self(tokens[:, :-1])
+        return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+
+    def new_state(self, batch: int, max_length: int) -> ModelState:
+        """Decoding state for sequences of at most ``max_length`` tokens; room for meta tokens is added."""
+        positions = max_length + self.architecture.meta_tokens
+        like = self.embedding
+        layers = tuple(layer.mixer.new_state(batch, positions, like.device, like.dtype) for layer in self._layers())
+        return ModelState(layers, torch.zeros(1, dtype=torch.int64, device=like.device), 0, positions)
+
+    def prefill(self, tokens: Tensor, state: ModelState) -> Tensor:
+        """Read tokens [B, T] from position 0 into a fresh state; logits [B, V] of the token that follows."""
+        positions = tokens.shape[1] + self.architecture.meta_tokens
+        state.claim(positions)
+        hidden = self._hidden(tokens, state)
+        state.index.fill_(positions)
+        return self._logits(hidden[:, -1])
+
+    def step(self, tokens: Tensor, state: ModelState) -> Tensor:
+        """Read one token [B] of each sequence; logits [B, V] of the one that follows. In place on ``state``."""
+        state.claim(1)
+        cursor = Cursor(state.index, state.length)
+        x = F.embedding(tokens, self.embedding)
+        for layer, layer_state in zip(self._layers(), state.layers, strict=True):
+            x = layer.step(x, layer_state, cursor)
+        state.index.add_(1)
+        return self._logits(x)
+
+    @torch.inference_mode()
+    def generate(
+        self, tokens: Tensor, new_tokens: int, *, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
+    ) -> Tensor:
+        """Continue tokens [B, T] by ``new_tokens`` sampled ones: [B, T + new_tokens].
+
+        Temperature 0 takes the likeliest token. Raises InputError for an empty prompt or options out of range.
+        """
+        _check_sampling(tokens, new_tokens, temperature, top_k)
+        generator = torch.Generator(tokens.device).manual_seed(seed)
+        state = self.new_state(tokens.shape[0], tokens.shape[1] + new_tokens)
+        logits = self.prefill(tokens, state)
+        output = [tokens]
+        for position in range(new_tokens):
+            chosen = _sample(logits, temperature, top_k, generator)
+            output.append(chosen.unsqueeze(1))
+            if position + 1 < new_tokens:
+                logits = self.step(chosen, state)
+        return torch.cat(output, 1)
+
+    def _hidden(self, tokens: Tensor, state: ModelState | None) -> Tensor:
+        """Residual stream [B, T, C] after the last layer, without the positions of meta tokens."""
+        x = F.embedding(tokens, self.embedding)
+        meta = self.architecture.meta_tokens
+        if self.meta_tokens is not None:
+            x = torch.cat((self.meta_tokens.expand(len(x), -1, -1), x), 1)
+        states = [None] * len(self.layers) if state is None else state.layers
+        for layer, layer_state in zip(self.layers, states, strict=True):
+            x = layer(x, layer_state)
+        return x[:, meta:]
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return F.linear(self.norm(hidden), self.embedding if self.head is None else self.head)
+
+    def _layers(self) -> list[Layer]:
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
+
+    @torch.no_grad()
+    def _calm_residual_writes(self) -> None:
+        """Divide by the root of the number of writes (GPT-2): the stream's variance stays independent of depth."""
+        for layer in self._layers():
+            for weight in layer.mixer.residual_weights():
+                weight.div_(math.sqrt(len(self.layers)))
+
+
+def _meta_tokens(architecture: Architecture) -> nn.Parameter | None:
+    """Learned vectors before every sequence, from N(0, 1) as in Nemotron-Flash; none if there are none."""
+    if not architecture.meta_tokens:
+        return None
+    return nn.Parameter(torch.randn(architecture.meta_tokens, architecture.width))
+
+
+def _check_sampling(tokens: Tensor, new_tokens: int, temperature: float, top_k: int | None) -> None:
+    if tokens.dim() != 2 or not tokens.numel():
+        raise InputError(f"generate: tokens of shape {tuple(tokens.shape)}; a non-empty [batch, tokens] is needed")
+    if new_tokens < 1:
+        raise InputError(f"generate: new_tokens={new_tokens}; at least 1 is needed")
+    if not temperature >= 0:
+        raise InputError(f"generate: temperature={temperature}; a number of at least 0 is needed")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"generate: top_k={top_k}; at least 1 is needed")
+
+
+def _sample(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> Tensor:
+    """One token [B] from logits [B, V]."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    logits = logits.float() / temperature
+    if top_k is not None and top_k < logits.shape[-1]:
+        least = logits.topk(top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
