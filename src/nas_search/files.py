@@ -1,7 +1,7 @@
 """Writing files so that a reader sees the old content or the new one, never half of it."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -10,15 +10,15 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises OSError when the folder cannot be written or the disk is full; ``path`` then keeps its content.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -1,0 +1,112 @@
+"""Part one: does the default search find a better front than random search at equal cost?
+
+    python experiments/cpu-default/searches.py --out DIR [--seeds 0 1 2]
+
+For each seed the default search and a random one are run with the same latency table, data and rungs. Cost is counted in
+trained tokens; both fronts are compared at the cost that the cheaper run reached. Run it again to resume.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+import nas_search
+from nas_search.cli.console import stderr
+from nas_search.cli.observer import TerminalObserver
+from nas_search.profiler.device import resolve_device
+from nas_search.search.front import hypervolume
+from nas_search.search.rungs import Ladder
+from nas_search.search.study import Study
+
+SAMPLERS = ("evolution", "random")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One finished trial: tokens trained so far, and its point if it reached the top rung."""
+
+    tokens: int
+    point: tuple[float, float] | None
+
+
+def run_searches(out: Path, seeds: list[int]) -> dict[tuple[str, int], Study]:
+    """Every sampler with every seed, all on the table of the first search; only the default one is confirmed."""
+    studies: dict[tuple[str, int], Study] = {}
+    for seed in seeds:
+        for sampler in SAMPLERS:
+            first = next(iter(studies.values()), None)
+            table = {} if first is None else {"table": first.run_dir / "table.parquet"}
+            confirm = {} if sampler == SAMPLERS[0] and seed == seeds[0] else {"confirm_members": 0}
+            with TerminalObserver(stderr()) as observer:
+                studies[sampler, seed] = nas_search.search(
+                    sampler=sampler, seed=seed, run=out / f"{sampler}-{seed}", observer=observer, **table, **confirm
+                )
+    return studies
+
+
+def steps(study: Study) -> list[Step]:
+    """The trained trials of a study in the order in which they finished."""
+    ladder = Ladder.build(study.config.tokens, study.config.lowest_rung)
+    share = study.config.recipe.decay_share
+    # One trunk to the last rung's branch, and the decay branches of all rungs on the way.
+    cost = [int((1 - share) * top + share * sum(ladder.tokens[: rung + 1])) for rung, top in enumerate(ladder.tokens)]
+    done, trained = [], 0
+    finished = [record for record in study.records() if record.trained and record.finished_at is not None]
+    for record in sorted(finished, key=lambda record: (record.finished_at, record.number)):
+        trained += cost[record.rung] if record.rung is not None else 0
+        done.append(Step(trained, record.point if record.state == "complete" else None))
+    return done
+
+
+def normalised_hypervolume(history: list[Step], cost: int, low: np.ndarray, high: np.ndarray) -> float:
+    """Share of the box from ``low`` to ``high`` (log latency, loss) that is dominated after ``cost`` tokens."""
+    points = [np.array([np.log(step.point[0]), step.point[1]]) for step in history if step.point and step.tokens <= cost]
+    scaled = [tuple((point - low) / (high - low)) for point in points]
+    return hypervolume(scaled, (1.0, 1.0))
+
+
+def compare(studies: dict[tuple[str, int], Study], seeds: list[int]) -> dict:
+    """Hypervolumes at equal cost, their paired difference, and its 95 % t interval."""
+    histories = {key: steps(study) for key, study in studies.items()}
+    points = np.array([(np.log(s.point[0]), s.point[1]) for history in histories.values() for s in history if s.point])
+    low, high = points.min(axis=0), points.max(axis=0)
+    rows = []
+    for seed in seeds:
+        cost = min(histories[sampler, seed][-1].tokens for sampler in SAMPLERS)
+        volumes = {s: normalised_hypervolume(histories[s, seed], cost, low, high) for s in SAMPLERS}
+        rows.append({"seed": seed, "tokens": cost, **volumes})
+    differences = np.array([row["evolution"] - row["random"] for row in rows])
+    return {"rows": rows, **interval(differences)}
+
+
+def interval(differences: np.ndarray) -> dict:
+    """Mean of paired differences with its 95 % t interval."""
+    n = len(differences)
+    half = float(stats.t.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    mean = float(differences.mean())
+    return {"n": n, "difference": mean, "low": mean - half, "high": mean + half}
+
+
+def main() -> None:
+    """Run, compare, print a table and one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    studies = run_searches(arguments.out, arguments.seeds)
+    result = compare(studies, arguments.seeds)
+    print(f"device: {resolve_device('cpu').description}")
+    print("normalised hypervolume (log latency, bits per byte) at equal trained tokens")
+    for row in result["rows"]:
+        print(f"seed {row['seed']}: {row['tokens']:>10,} tokens  evolution {row['evolution']:.4f}  random {row['random']:.4f}")
+    print(f"evolution - random: {result['difference']:+.4f} [{result['low']:+.4f}, {result['high']:+.4f}], n={result['n']}")
+    print(json.dumps({"device": resolve_device("cpu").id, **result}))
+
+
+if __name__ == "__main__":
+    main()

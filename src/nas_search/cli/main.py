@@ -1,0 +1,50 @@
+"""The entry point: one command line, one place where errors become messages and exit codes."""
+
+import sys
+
+import typer
+
+from nas_search.cli import architecture, search, study, table
+from nas_search.errors import InputError, RunError
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="nas-search",
+    help="Search hybrid small language models for latency on a real device.",
+    epilog="Without a command, nas-search runs the search with the options below.",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+search.register(app)
+study.register(app)
+architecture.register(app)
+table.register(app)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        return app(standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except InputError as error:
+        return _complain(str(error), EXIT_BAD_INPUT)
+    except RunError as error:
+        return _complain(str(error), EXIT_FAILED)
+    except typer.TyperException as error:
+        return _complain(error.format_message(), EXIT_BAD_INPUT)
+    except BrokenPipeError:
+        return EXIT_FAILED
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"nas-search: {' '.join(message.split())}", file=sys.stderr)
+    return code
