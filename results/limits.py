@@ -1,0 +1,147 @@
+"""What the figures of a study do not show, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import sqrt
+from statistics import fmean, median, variance
+from typing import TYPE_CHECKING
+
+from nas_search.results import figures
+from nas_search.search.rungs import SEED_SIGMA_BPB
+from nas_search.search.table_stage import GOOD_MAPE
+
+if TYPE_CHECKING:
+    from nas_search.results.view import RunView
+
+# Far beyond any screening budget.
+LONG_TRAINING_TOKENS = 100_000_000
+
+
+def limits_of(view: RunView) -> list[str]:
+    """Sentences, the most important first; only those that apply to this study."""
+    return [sentence for rule in _RULES for sentence in rule(view)]
+
+
+def _optimism(view: RunView) -> Iterator[str]:
+    if not view.front:
+        return
+    yield (
+        f"The searched front is optimistic: it is the best of {view.trained} noisy scores, predicted rather than "
+        "measured. Where both are given, trust the confirmed figures."
+    )
+    if not view.confirmed:
+        yield "Nothing is confirmed yet: every latency here is a prediction by the table."
+
+
+def _confirmation(view: RunView) -> Iterator[str]:
+    pairs = [(record.latency_ms, record.confirmed) for record in view.confirmed if record.confirmed]
+    if not pairs:
+        return
+    change = median(confirmed.latency.latency_ms / predicted - 1 for predicted, confirmed in pairs)
+    tokens = pairs[0][1].tokens
+    yield (
+        f"Measured end to end, the members of the front take {100 * abs(change):.1f} % "
+        f"{'more' if change >= 0 else 'less'} time than predicted (median of {len(pairs)})."
+    )
+    if tokens != view.config.tokens:
+        yield (
+            f"Confirmed losses come from {tokens:,} tokens of training, searched ones from {view.config.tokens:,}: "
+            "more tokens lower every loss. Compare confirmed with confirmed."
+        )
+
+
+def _seed_noise(view: RunView) -> Iterator[str]:
+    if not view.trained:
+        return
+    spread = seed_spread(view)
+    if spread is None:
+        origin = f"about {SEED_SIGMA_BPB} bits per byte (one standard deviation, for models of 0.7 to 0.9 M parameters)"
+    else:
+        origin = f"{spread:.4f} bits per byte (one standard deviation, pooled over the confirmed members)"
+    yield (
+        f"Training again with another seed moves the loss by {origin}. Searched losses come from one seed each: "
+        f"members of the front closer than {2 * (spread or SEED_SIGMA_BPB):.3f} are not told apart."
+    )
+
+
+def seed_spread(view: RunView) -> float | None:
+    """Standard deviation of confirmed losses over seeds, in bits per byte; None if nothing has two seeds."""
+    runs = [[score.bits_per_byte for score in record.confirmed.scores] for record in view.confirmed if record.confirmed]
+    variances = [variance(losses) for losses in runs if len(losses) > 1]
+    return sqrt(fmean(variances)) if variances else None
+
+
+def _short_training(view: RunView) -> Iterator[str]:
+    tokens = max([view.config.tokens, *(r.confirmed.tokens for r in view.confirmed if r.confirmed)])
+    if view.trained and tokens < LONG_TRAINING_TOKENS:
+        yield (
+            f"Nothing here was trained on more than {tokens:,} tokens. Such short budgets favour mixers with a short "
+            "convolution (Mamba-2, DeltaNet): attention is still improving fast when training stops, and may rank "
+            "higher after a long one."
+        )
+
+
+def _stopped(view: RunView) -> Iterator[str]:
+    stopped = sum(record.state == "stopped" for record in view.records)
+    if stopped:
+        yield (
+            f"{stopped} candidates were stopped on a lower rung; their losses are extrapolated to the top rung "
+            "(hollow points) and never enter the front."
+        )
+
+
+def _clock(view: RunView) -> Iterator[str]:
+    measured = [record.confirmed.latency for record in view.confirmed if record.confirmed]
+    if view.table.clock == "cpu" or any(latency.clock == "cpu" for latency in measured):
+        yield (
+            "Latency is the CPU time of the thread, because other work was running on the machine. It ranks "
+            "architectures, but it is not what a user waits for."
+        )
+    elif view.table.info.busy or any(latency.busy for latency in measured):
+        yield "Other work was running on the machine while latency was measured; the intervals are wider for it."
+
+
+def _table(view: RunView) -> Iterator[str]:
+    check = view.check
+    if check is None:
+        yield "The latency table was not checked against networks that it had not seen."
+        return
+    if not check.within(GOOD_MAPE):
+        yield (
+            f"The latency table is off by {figures.percent(check.mape_calibrated)} on networks that it had not seen; "
+            f"measuring the same network twice differs by {figures.percent(check.mape_rerun)}."
+        )
+    if not check.depth_only_beaten:
+        yield (
+            "On this device and workload the table does not clearly predict better than counting operators: latency "
+            "depends on depth more than on the choice of mixers."
+        )
+
+
+def _order(view: RunView) -> Iterator[str]:
+    if not view.config.deterministic and view.config.worker_count > 1:
+        yield (
+            f"{view.config.worker_count} workers told their results as they finished, so the same seed need not "
+            "propose the same candidates again (a deterministic search would)."
+        )
+
+
+def _reach(view: RunView) -> Iterator[str]:
+    yield (
+        f"{len(view.records)} of {figures.count(view.space_size)} genomes of the space were proposed, for one device, "
+        "one workload and one text. Ranks may differ for larger models, other text or another device."
+    )
+
+
+_RULES: tuple[Callable[[RunView], Iterator[str]], ...] = (
+    _optimism,
+    _confirmation,
+    _clock,
+    _short_training,
+    _seed_noise,
+    _table,
+    _stopped,
+    _order,
+    _reach,
+)

@@ -1,0 +1,121 @@
+"""report.html: everything about a study on one page that needs neither a network nor, but for pictures, JavaScript."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas_search.files import write_text_atomic
+from nas_search.results import figures
+from nas_search.results.front_section import front_section
+from nas_search.results.headline import headline
+from nas_search.results.html import Html, element, join
+from nas_search.results.plots import FrontView, figure_html, front_figure, hypervolume_figure
+from nas_search.results.progress import hypervolume_steps
+from nas_search.results.sections import (
+    limits_section,
+    provenance_section,
+    settings_section,
+    table_section,
+    time_section,
+    trials_section,
+)
+from nas_search.results.view import RunView
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from nas_search.search.study import Study
+
+REPORT_FILE = "report.html"
+# A browser then refuses to load anything from anywhere, whatever a string in the study says.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+_FRONT_CAPTION = (
+    "Each point is a candidate: left is faster, down is better. Ticks along the top are too slow and were not trained; "
+    "hollow points were stopped early, at the loss they were headed for. Diamonds are members of the front measured "
+    "end to end and trained again (bars: 95 % interval of the median latency, range over seeds); a dotted line leads "
+    "to each from what the search had predicted."
+)
+_PROGRESS_CAPTION = (
+    "The area that the front dominates up to {latency} (the limit, or the slowest trial) and {loss} bits per byte (a "
+    "model that knows nothing), from the first complete trial on. Seconds are those of training, summed over workers."
+)
+
+
+def write_report(study: Study) -> Path:
+    """Write ``report.html`` into the run directory, whole or not at all, and return its path (about 5 MB).
+
+    Nearly all of the size is plotly.js. Raises OSError when the disk is full.
+    """
+    path = study.run_dir / REPORT_FILE
+    write_text_atomic(path, report_html(RunView.of(study)))
+    return path
+
+
+def report_html(view: RunView) -> str:
+    """The page as text."""
+    sections = [
+        _section("front", "The front", _front_picture(view)),
+        _section("members", "Predicted and confirmed", front_section(view)),
+        _section("limits", "How far to trust this", limits_section(view)),
+        _section("progress", "Progress of the search", _progress_picture(view)),
+        _section("table", "Error of the latency table", table_section(view)),
+        _section("settings", "How candidates were scored", settings_section(view)),
+        _section("time", "Where the time went", time_section(view)),
+        _section("again", "How to do it again", provenance_section(view)),
+        _section("trials", f"All {len(view.records)} proposals", trials_section(view)),
+    ]
+    body = element("body", headline(view), element("main", *sections), _script("report.js"))
+    return f"<!doctype html>\n{element('html', _head(view), body, lang='en')}\n"
+
+
+def _head(view: RunView) -> Html:
+    from plotly.offline import get_plotlyjs
+
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", f"nas-search: {view.name}"),
+        element("style", Html(_resource("report.css"))),
+        element("script", Html(get_plotlyjs())),
+    )
+
+
+def _section(identifier: str, title: str, content: Html) -> Html:
+    return element("section", element("h2", title), content, id=identifier)
+
+
+def _front_picture(view: RunView) -> Html:
+    if all(record.bits_per_byte is None for record in view.records):
+        return element("p", "No trial has a loss, so there is nothing to draw.")
+    picture = FrontView(view.records, view.front, view.unit, view.facts.limit_ms)
+    return _figure(front_figure(picture), "front-figure", _FRONT_CAPTION)
+
+
+def _progress_picture(view: RunView) -> Html:
+    steps = hypervolume_steps(view.records, view.reference)
+    if not steps:
+        return element("p", "No trial is complete.")
+    latency_ms, loss = view.reference
+    caption = _PROGRESS_CAPTION.format(
+        latency=f"{figures.latency(latency_ms)} {view.unit}", loss=figures.significant(loss, 3)
+    )
+    return _figure(hypervolume_figure(steps), "hypervolume-figure", caption)
+
+
+def _figure(figure: Figure, identifier: str, caption: str) -> Html:
+    without = element("noscript", element("p", "The picture needs JavaScript; the tables below have its figures."))
+    drawn = element("div", Html(figure_html(figure, identifier)), class_="figure")
+    return join([without, drawn, element("p", caption, class_="caption")])
+
+
+def _script(name: str) -> Html:
+    return element("script", Html(_resource(name)))
+
+
+def _resource(name: str) -> str:
+    return files("nas_search.results").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,135 @@
+"""The sections of a report below the front: trials, the table's error, settings, time and provenance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nas_search.results import figures
+from nas_search.results.html import Column, Html, definitions, element, join, table
+from nas_search.results.limits import limits_of
+from nas_search.results.outcomes import outcome_reason, state_name
+
+if TYPE_CHECKING:
+    from nas_search.profiler.check import TableCheck
+    from nas_search.results.view import RunView
+    from nas_search.search.trial import TrialRecord
+
+_PHASE_COLOURS = ("#2F6DB5", "#D1550B", "#44AA99", "#999933", "#AA4499", "#8C9AB2")
+
+
+def trials_section(view: RunView) -> Html:
+    """Every proposal, with its state and the reason for it."""
+    columns = [
+        Column("trial", numeric=True),
+        Column("state"),
+        Column(f"latency, {view.unit}", numeric=True),
+        Column("bits per byte", numeric=True),
+        Column("tokens", numeric=True),
+        Column("parameters", numeric=True),
+        Column("training, s", numeric=True),
+        Column("architecture"),
+        Column("reason"),
+    ]
+    return table(columns, (_trial_row(record, view) for record in view.records), class_="trials sortable")
+
+
+def _trial_row(record: TrialRecord, view: RunView) -> list[str]:
+    loss = figures.bits(record.bits_per_byte)
+    tokens = figures.NONE if record.rung is None else f"{view.ladder.tokens[record.rung]:,}"
+    return [
+        str(record.number),
+        element("span", state_name(record), class_=f"state {record.state}"),
+        figures.latency(record.latency_ms),
+        f"≈ {loss}" if record.extrapolated else loss,
+        tokens,
+        f"{record.parameters:,}",
+        f"{record.seconds:.1f}" if record.seconds else figures.NONE,
+        element("code", record.architecture),
+        outcome_reason(record, view),
+    ]
+
+
+def table_section(view: RunView) -> Html:
+    """The latency table's error on held-out networks, beside that of measuring again and of counting operators."""
+    check = view.check
+    if check is None:
+        return element("p", "The table was not checked.")
+    rows = [
+        ["sum of operators, as recorded", figures.percent(check.mape_raw), figures.NONE],
+        ["calibrated (used for predictions)", figures.percent(check.mape_calibrated), _tau(check.tau_calibrated)],
+        ["depth alone (counting operators)", figures.percent(check.mape_depth_only), _tau(check.tau_depth_only)],
+        ["measuring the same network again", figures.percent(check.mape_rerun), _tau(check.tau_rerun)],
+    ]
+    columns = [Column("prediction"), Column("MAPE", numeric=True), Column("τ in latency quartiles", numeric=True)]
+    return join([table(columns, rows), element("p", _check_words(check), class_="caption")])
+
+
+def _check_words(check: TableCheck) -> str:
+    return (
+        f"Mean absolute percentage error on n = {check.n} random networks that the table had not seen, each measured "
+        f"twice ({check.clock} clock). Calibrated minus depth alone: {100 * check.advantage_low:+.1f} to "
+        f"{100 * check.advantage_high:+.1f} percentage points (95 % paired bootstrap; below zero the table is better)."
+    )
+
+
+def _tau(value: float | None) -> str:
+    return figures.NONE if value is None else f"{value:.2f}"
+
+
+def settings_section(view: RunView) -> Html:
+    """How candidates were scored and proposed."""
+    config, recipe = view.config, view.config.recipe
+    return definitions([
+        ("sampler", config.sampler),
+        ("space", f"{config.space} ({figures.count(view.space_size)} genomes)"),
+        ("rungs", " → ".join(f"{tokens:,}" for tokens in view.ladder.tokens) + " tokens"),
+        ("confirmation", f"{config.confirm_tokens or 0:,} tokens, {config.confirm_seeds} seeds"),
+        ("text", f"{config.data}, tokenizer {config.tokenizer}"),
+        ("corpus hash", element("code", view.facts.corpus)),
+        ("batch", f"{recipe.batch} windows of {recipe.sequence_length} tokens"),
+        ("optimiser", f"AdamW, β = ({recipe.beta1:g}, {recipe.beta2:g}), weight decay {recipe.weight_decay:g}"),
+        ("learning rate", f"{recipe.learning_rate:g} after {recipe.warmup_tokens:,} tokens of warm-up, gradient norm "
+                          f"clipped at {recipe.clip_norm:g}"),
+        ("decay", f"the last {figures.percent(recipe.decay_share, 0)} of a rung's tokens"),
+        ("validation", f"{recipe.validation_tokens:,} tokens"),
+    ])  # fmt: skip
+
+
+def time_section(view: RunView) -> Html:
+    """Seconds by phase, as one bar and as a table."""
+    total = sum(view.seconds.values())
+    if not total:
+        return element("p", "No time was recorded yet.")
+    phases = sorted(view.seconds.items(), key=lambda phase: -phase[1])
+    colours = {name: _PHASE_COLOURS[min(i, len(_PHASE_COLOURS) - 1)] for i, (name, _) in enumerate(phases)}
+    bar = element("div", *(
+        element("i", style=f"flex:{seconds / total:.5f};background:{colours[name]}", title=name)
+        for name, seconds in phases
+    ), class_="bar")  # fmt: skip
+    rows = [
+        [join([element("i", class_="dot", style=f"background:{colours[name]}"), name]), f"{seconds:,.1f}",
+         figures.percent(seconds / total)]
+        for name, seconds in phases
+    ]  # fmt: skip
+    return join([bar, table([Column("phase"), Column("seconds", numeric=True), Column("share", numeric=True)], rows)])
+
+
+def provenance_section(view: RunView) -> Html:
+    """What is needed to do it again: command, seed, hashes, versions, device."""
+    facts = definitions([
+        ("seed", str(view.config.seed)),
+        ("workers", str(view.config.worker_count)),
+        ("order", "deterministic" if view.config.deterministic else "as workers finish"),
+        ("table hash", element("code", view.table.hash[:16])),
+        ("kernels", ", ".join(view.table.info.kernels)),
+        ("clock", view.table.clock),
+        *view.facts.versions.items(),
+    ])  # fmt: skip
+    device = definitions(view.device.fingerprint.items())
+    command = element("pre", element("code", view.command))
+    return join([command, facts, element("h3", f"Device {view.device.id}"), device])
+
+
+def limits_section(view: RunView) -> Html:
+    """What the figures do not show."""
+    return element("ul", *(element("li", sentence) for sentence in limits_of(view)), class_="limits")

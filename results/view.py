@@ -1,0 +1,123 @@
+"""What a report tells of a study, read once, so that every section is about the same moment."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nas_search.errors import InputError
+from nas_search.profiler.workload import Workload
+from nas_search.search.rungs import Ladder
+
+if TYPE_CHECKING:
+    from nas_search.profiler.check import TableCheck
+    from nas_search.profiler.device import Device
+    from nas_search.profiler.table import LatencyTable
+    from nas_search.search.config import SearchConfig
+    from nas_search.search.study import Facts, Study
+    from nas_search.search.trial import TrialRecord
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A study at one moment. ``front`` is by rising predicted latency; ``seconds`` are wall time by phase.
+
+    ``reference`` is that of hypervolumes, (latency in ms, bits per byte).
+    """
+
+    name: str
+    command: str
+    read_at: datetime
+    config: SearchConfig
+    facts: Facts
+    table: LatencyTable
+    space_size: int
+    records: tuple[TrialRecord, ...]
+    front: tuple[TrialRecord, ...]
+    winner: TrialRecord | None
+    reference: tuple[float, float]
+    seconds: dict[str, float]
+
+    @classmethod
+    def of(cls, study: Study) -> RunView:
+        """Read a study. Raises InputError if its search has not begun."""
+        if study.facts is None:
+            raise InputError(f"{study.run_dir}: the search has not begun, there is nothing to report yet")
+        return cls(
+            name=study.run_dir.resolve().name,
+            command=repeat_command(study),
+            read_at=datetime.now(UTC),
+            config=study.config,
+            facts=study.facts,
+            table=study.table,
+            space_size=study.space.size,
+            records=tuple(study.records()),
+            front=tuple(study.front()),
+            winner=study.winner(),
+            reference=study.reference(),
+            seconds=dict(study.seconds),
+        )
+
+    @property
+    def workload(self) -> Workload:
+        """The question asked of the device."""
+        return Workload.parse(self.config.workload)
+
+    @property
+    def unit(self) -> str:
+        """Of every latency: ``ms`` or ``ms/token``."""
+        return self.workload.unit
+
+    @property
+    def device(self) -> Device:
+        """Where latency was counted."""
+        return self.table.device
+
+    @property
+    def check(self) -> TableCheck | None:
+        """The table's error on held-out networks."""
+        return self.table.record(self.workload).check
+
+    @property
+    def ladder(self) -> Ladder:
+        """The rungs of the search, in tokens."""
+        return Ladder.build(self.config.tokens, self.config.lowest_rung)
+
+    @property
+    def trained(self) -> int:
+        """Trials that were given to training."""
+        return sum(record.trained for record in self.records)
+
+    @property
+    def confirmed(self) -> tuple[TrialRecord, ...]:
+        """Trials that were measured and trained again, by rising measured latency."""
+        return tuple(sorted((r for r in self.records if r.confirmed is not None), key=_measured_ms))
+
+    @property
+    def members(self) -> tuple[TrialRecord, ...]:
+        """The front, and what was confirmed of an earlier front, by rising predicted latency."""
+        members = {record.number: record for record in (*self.front, *self.confirmed)}
+        return tuple(sorted(members.values(), key=lambda record: record.latency_ms))
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is running and every stage that this run can have is behind it."""
+        if any(record.state == "running" for record in self.records):
+            return False
+        if self.front and self.config.confirm_members:
+            return bool(self.confirmed)
+        proposals = self.config.proposals or float("inf")
+        return self.trained >= self.config.trials or len(self.records) >= proposals
+
+
+def repeat_command(study: Study) -> str:
+    """The command that runs the same search again: same configuration, same table, another directory."""
+    folder = study.run_dir
+    paths = {"config": folder / "config.yaml", "table": folder / "table.parquet", "run": f"{folder}-again"}
+    return " ".join(["nas-search", *(f"--{name} {shlex.quote(str(path))}" for name, path in paths.items())])
+
+
+def _measured_ms(record: TrialRecord) -> float:
+    return record.confirmed.latency.latency_ms if record.confirmed else record.latency_ms

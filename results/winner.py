@@ -1,0 +1,88 @@
+"""The winner as a folder that others can load: architecture, weights, tokenizer and card."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas_search.errors import RunError
+from nas_search.files import write_atomic, write_text_atomic
+from nas_search.proxies.data import load_corpus
+from nas_search.proxies.tokenizer import BYTES
+from nas_search.results.card import winner_card
+from nas_search.results.winner_files import ARCHITECTURE_FILE, CARD_FILE, TOKENIZER_KEY, WEIGHTS_FILE
+from nas_search.space.architecture import Architecture
+
+if TYPE_CHECKING:
+    from nas_search.results.loaded_model import LoadedModel
+    from nas_search.search.study import Study
+
+WINNER_FOLDER = "winner"
+
+
+def write_winner(study: Study) -> Path:
+    """Write ``winner/`` into the run directory, replacing an older one, and return its path.
+
+    Raises RunError if the study has no confirmed winner, its weights cannot be read, or the text that its tokenizer
+    was made from has changed; OSError when the disk is full.
+    """
+    target = study.run_dir / WINNER_FOLDER
+    temporary = Path(tempfile.mkdtemp(prefix=f".{WINNER_FOLDER}.", dir=study.run_dir))
+    try:
+        _fill(temporary, study, target)
+        _replace(target, temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def load_winner(path: str | Path) -> LoadedModel:
+    """The model in a folder written by :func:`write_winner`. Raises InputError if a file is missing or damaged."""
+    from nas_search.results.loaded_model import load_model
+
+    return load_model(Path(path))
+
+
+def _fill(folder: Path, study: Study, target: Path) -> None:
+    winner, weights = study.winner(), study.winner_weights()
+    if winner is None or winner.confirmed is None or weights is None:
+        raise RunError(f"{study.run_dir}: no confirmed winner, so there is nothing to hand over")
+    architecture = Architecture.parse(winner.architecture)
+    write_text_atomic(folder / ARCHITECTURE_FILE, architecture.to_yaml())
+    write_atomic(folder / WEIGHTS_FILE, _weights(weights, architecture, study.config.tokenizer))
+    write_text_atomic(folder / CARD_FILE, winner_card(study, winner, winner.confirmed, target.as_posix()))
+    _save_tokenizer(folder, study)
+    folder.chmod(0o755)
+
+
+def _weights(source: Path, architecture: Architecture, tokenizer: str) -> bytes:
+    """The weights with metadata that says what they belong to."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load, save
+
+    try:
+        tensors = load(source.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{source}: the winner's weights cannot be read: {error}") from None
+    return save(tensors, {"format": "pt", "architecture": architecture.notation, TOKENIZER_KEY: tokenizer})
+
+
+def _save_tokenizer(folder: Path, study: Study) -> None:
+    """Bytes need no file; a BPE is taken from the corpus, if that is still the one of the study."""
+    if study.config.tokenizer == BYTES or study.facts is None:
+        return
+    corpus = load_corpus(study.config.data, study.config.tokenizer)
+    if corpus.hash != study.facts.corpus:
+        raise RunError(f"data '{study.config.data}': changed since the search, so the winner's tokenizer is lost")
+    corpus.tokenizer.save(folder)
+
+
+def _replace(target: Path, temporary: Path) -> None:
+    """Put a complete folder in place; an older one steps aside first."""
+    old = temporary.with_name(f"{temporary.name}.old")
+    if target.exists():
+        target.rename(old)
+    temporary.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

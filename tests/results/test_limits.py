@@ -1,0 +1,50 @@
+"""The limits that a report tells are those of its study."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study_maker import make_study
+
+from nas_search.results.limits import limits_of, seed_spread
+from nas_search.results.view import RunView
+from nas_search.search.study import Study
+
+
+@pytest.fixture
+def view(study: Study) -> RunView:
+    return RunView.of(study)
+
+
+def test_optimism_and_short_training_come_with_their_figures(view: RunView) -> None:
+    text = "\n".join(limits_of(view))
+    assert f"best of {view.trained} noisy scores" in text
+    assert "7.0 % more time than predicted" in text
+    assert "491,520 tokens" in text
+    assert "short convolution" in text
+    assert "CPU time" not in text
+
+
+def test_seed_noise_is_that_of_the_confirmation(view: RunView) -> None:
+    assert seed_spread(view) == pytest.approx(0.006 / 2**0.5)
+    assert any("0.0042 bits per byte (one standard deviation, pooled" in sentence for sentence in limits_of(view))
+    bare = replace(view, records=tuple(record.model_copy(update={"confirmed": None}) for record in view.records))
+    assert seed_spread(bare) is None
+    assert any("about 0.008 bits per byte" in sentence for sentence in limits_of(bare))
+
+
+def test_cpu_clock_is_told(tmp_path: Path) -> None:
+    assert "CPU time of the thread" in "\n".join(limits_of(RunView.of(make_study(tmp_path, proposals=8, clock="cpu"))))
+
+
+def test_order_matters_only_where_it_does(view: RunView) -> None:
+    several = replace(view, config=view.config.model_copy(update={"workers": 2}))
+    strict = replace(several, config=several.config.model_copy(update={"deterministic": True}))
+    assert any("same seed need not" in sentence for sentence in limits_of(several))
+    assert not any("same seed need not" in sentence for sentence in limits_of(strict))
+
+
+def test_nothing_trained_has_no_limits_of_training(tmp_path: Path) -> None:
+    text = "\n".join(limits_of(RunView.of(make_study(tmp_path, proposals=8, limit_ms=0.01))))
+    assert "convolution" not in text
+    assert "optimistic" not in text

@@ -1,0 +1,69 @@
+"""The figures: every trial is where it belongs."""
+
+from math import log10
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_search.results.plots import FrontView, figure_html, front_figure, hypervolume_figure, log_ticks
+from nas_search.results.progress import Step
+from nas_search.search.study import Study
+
+
+@pytest.fixture
+def view(study: Study) -> FrontView:
+    return FrontView(study.records(), study.front(), "ms/token", study.limit_ms)
+
+
+def test_every_trained_trial_is_drawn_once(view: FrontView) -> None:
+    traces = {trace.name: trace for trace in front_figure(view).data if trace.name}
+    states = [record.state for record in view.records]
+    assert len(traces["front, as searched"].x) == len(view.front)
+    assert len(traces["stopped, extrapolated"].x) == states.count("stopped")
+    assert len(traces["complete"].x) == states.count("complete") - len(view.front)
+    assert len(traces["too slow, not trained"].x) == states.count("too_slow")
+    assert traces["stopped, extrapolated"].marker.symbol == "circle-open"
+
+
+def test_confirmed_points_have_their_intervals(view: FrontView) -> None:
+    points = next(trace for trace in front_figure(view).data if trace.name == "front, confirmed")
+    confirmed = next(record.confirmed for record in view.records if record.confirmed)
+    index = list(points.x).index(confirmed.latency.latency_ms)
+    assert points.x[index] + points.error_x.array[index] == pytest.approx(confirmed.latency.high_ms)
+    assert points.y[index] - points.error_y.arrayminus[index] == pytest.approx(confirmed.best.bits_per_byte)
+
+
+def test_ticks_of_too_slow_trials_are_above_all_points(view: FrontView) -> None:
+    traces = {trace.name: trace for trace in front_figure(view).data if trace.name}
+    highest = max(y for name, trace in traces.items() if name != "too slow, not trained" for y in trace.y)
+    assert min(traces["too slow, not trained"].y) > highest
+
+
+def test_nothing_confirmed_leaves_no_confirmed_trace(view: FrontView) -> None:
+    bare = [record.model_copy(update={"confirmed": None}) for record in view.records]
+    front = [record for record in bare if record.number in {member.number for member in view.front}]
+    assert "front, confirmed" not in {
+        trace.name for trace in front_figure(view._replace(records=bare, front=front)).data
+    }
+
+
+def test_hover_text_escapes_notation(view: FrontView) -> None:
+    hostile = view.records[0].model_copy(update={"architecture": "<b>x</b>", "state": "stopped", "bits_per_byte": 2.0})
+    html = figure_html(front_figure(view._replace(records=[hostile], front=[])), "x")
+    assert "<b>x" not in html
+    assert "</script>" not in html.partition("</script>")[0]
+
+
+def test_hypervolume_is_drawn_over_evaluations_and_seconds() -> None:
+    figure = hypervolume_figure([Step(1, 10.0, 0.5), Step(2, 25.0, 0.7)])
+    assert [list(trace.x) for trace in figure.data] == [[1, 2], [10.0, 25.0]]
+    assert all(list(trace.y) == [0.5, 0.7] for trace in figure.data)
+
+
+@given(st.floats(1e-3, 1e4), st.floats(1.13, 1e4))
+def test_log_ticks_lie_inside_and_rise(low: float, ratio: float) -> None:
+    ticks = log_ticks(low, low * ratio)
+    assert ticks == sorted(ticks)
+    assert 3 <= len(set(ticks)) <= 12
+    assert all(log10(low) - 0.01 <= log10(tick) <= log10(low * ratio) + 0.01 for tick in ticks)

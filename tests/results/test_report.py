@@ -1,0 +1,138 @@
+"""report.html: well-formed, self-contained, complete, honest."""
+
+import re
+from html import escape, unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from study_maker import CHECK, make_study
+
+from nas_search.results.report import write_report
+from nas_search.search.study import Study
+
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """Checks nesting; keeps attributes, visible text, styles and scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.content: dict[str, list[str]] = {"style": [], "script": [], "text": []}
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        inside = self.open[-1] if self.open and self.open[-1] in self.content else "text"
+        self.content[inside].append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.content["text"])
+
+
+@pytest.fixture(scope="module")
+def html(study: Study) -> str:
+    return write_report(study).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def report_of(study: Study) -> str:
+    return Page(write_report(study).read_text(encoding="utf-8")).text
+
+
+def test_elements_are_closed_in_order(page: Page) -> None:
+    assert page.open == []
+
+
+def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
+    assert not [found for found in page.attributes if found[1] in {"src", "href", "srcset", "action", "data"}]
+    styles = " ".join(page.content["style"] + [value for _, name, value in page.attributes if name == "style"])
+    assert not re.search(r"@import|url\(", styles)
+    assert any("default-src 'none'" in value for tag, _, value in page.attributes if tag == "meta")
+
+
+def test_plotly_is_inlined_once(html: str) -> None:
+    assert html.count("plotly.js v") == 1
+    assert 4e6 < len(html) < 6e6
+
+
+def test_every_trial_is_in_the_page(html: str, page: Page, study: Study) -> None:
+    for record in study.records():
+        assert f"<code>{escape(record.architecture)}</code>" in html
+    rows = re.findall(r'<td class="number" data-label="trial">(\d+)</td>', html)
+    assert [int(number) for number in rows] == [record.number for record in study.records()]
+
+
+def test_strings_of_the_user_are_escaped(html: str, page: Page) -> None:
+    body = html[html.index("<body") :]
+    assert "Example CPU &lt;16 cores&gt; &amp; more" in body
+    assert "<16 cores>" not in body
+    assert "<at step 3>" not in body
+    assert "<at step 3> & stopped" in unescape(page.text)
+
+
+def test_confirmed_figures_stand_beside_predicted_ones(page: Page, study: Study) -> None:
+    winner = study.winner()
+    assert winner is not None and winner.confirmed is not None
+    for value in (winner.latency_ms, winner.confirmed.latency.latency_ms, winner.confirmed.latency.low_ms):
+        assert f"{value:#.4g}" in page.text
+    for score in winner.confirmed.scores:
+        assert f"{score.bits_per_byte:.4f}" in page.text
+
+
+def test_table_error_settings_and_provenance_are_told(page: Page, study: Study) -> None:
+    for share in (CHECK.mape_raw, CHECK.mape_calibrated, CHECK.mape_depth_only, CHECK.mape_rerun):
+        assert f"{100 * share:.1f} %" in page.text
+    assert f"n = {CHECK.n}" in page.text
+    assert study.facts is not None
+    for fact in (study.facts.corpus, study.table.hash[:16], study.table.device.id, "65,536 → 196,608", "612.8"):
+        assert fact in page.text
+    assert f"--config {study.run_dir}/config.yaml" in page.text
+
+
+def test_a_finished_run_has_no_notice(page: Page) -> None:
+    assert "unfinished" not in page.text
+
+
+def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
+    text = report_of(make_study(tmp_path, proposals=12, confirm=False, unfinished=True))
+    assert "This run is unfinished" in text
+    assert "No winner yet" in text
+    assert "none of them is confirmed" in text
+
+
+def test_a_study_without_feasible_trials_says_so(tmp_path: Path) -> None:
+    text = report_of(make_study(tmp_path, proposals=12, limit_ms=0.01))
+    assert "All 12 proposals are predicted to be slower than the budget; the fastest is" in text
+    assert "nothing to draw" in text
+
+
+def test_a_winner_over_the_budget_is_told(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    assert study.facts is not None
+    study.facts = study.facts.model_copy(update={"limit_ms": 0.01})
+    assert "no confirmed member is within the budget" in report_of(study)
+
+
+def test_an_older_report_is_replaced_whole(tmp_path: Path) -> None:
+    study = make_study(tmp_path, proposals=6)
+    (tmp_path / "report.html").write_text("old")
+    assert write_report(study) == tmp_path / "report.html"
+    assert not list(tmp_path.glob(".report*"))
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").endswith("</html>\n")

@@ -1,0 +1,41 @@
+"""The front in a terminal."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+from study_maker import make_study
+
+from nas_search.results.table import front_table
+from nas_search.search.study import Study
+
+
+def printed(study: Study) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=160).print(front_table(study))
+    return stream.getvalue()
+
+
+def test_members_stand_with_predicted_and_confirmed_figures(study: Study) -> None:
+    text = printed(study)
+    for record in study.front():
+        assert record.architecture in text
+        assert record.confirmed is not None
+        assert f"{record.latency_ms:#.4g}" in text
+        assert f"{record.confirmed.latency.latency_ms:#.4g}" in text
+        assert f"{record.confirmed.bits_per_byte:.4f}" in text
+    assert "\x1b" not in text
+
+
+def test_winner_is_marked(study: Study) -> None:
+    winner = study.winner()
+    assert winner is not None
+    row = next(line for line in printed(study).splitlines() if line.split()[:1] == [f"*{winner.number}"])
+    assert winner.architecture in row
+
+
+def test_unconfirmed_and_empty_fronts_say_so(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert "Nothing is confirmed yet" in printed(make_study(tmp_path / "a", proposals=8, confirm=False))
+    assert "No trial is on the front" in printed(make_study(tmp_path / "b", proposals=8, limit_ms=0.01))
