@@ -1,0 +1,1 @@
+"""How well a candidate learns, estimated cheaply: text, tokens and short training."""

@@ -1,0 +1,137 @@
+"""Text to tokens and back: bytes, or a byte-level BPE trained on the text."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_search.errors import InputError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+BYTES = "bytes"
+TOKENIZER_FILE = "tokenizer.json"
+SMALLEST_BPE = 300
+LARGEST_BPE = 1 << 18
+
+# Enough for stable merges; learning them from more text costs time and changes little.
+_BPE_TRAINING_CHARACTERS = 16_000_000
+_CHUNK_CHARACTERS = 1 << 16
+
+TokenArray = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
+
+
+class Tokenizer(Protocol):
+    """What a corpus and a loaded winner need of a tokenizer."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of different tokens."""
+
+    def encode(self, text: str) -> TokenArray:
+        """Tokens of ``text``, [n], in the smallest unsigned type that holds the vocabulary."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of ``tokens``; bytes that are no UTF-8 become U+FFFD."""
+
+    def save(self, folder: Path) -> None:
+        """Write into ``folder`` what :func:`load_tokenizer` needs beside the name."""
+
+
+class ByteTokenizer:
+    """One token per byte of UTF-8."""
+
+    vocabulary = 256
+
+    def encode(self, text: str) -> TokenArray:
+        """The bytes of ``text``, [n], uint8."""
+        return np.frombuffer(text.encode(), dtype=np.uint8)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of ``tokens``; bytes that are no UTF-8 become U+FFFD."""
+        return bytes(tokens).decode(errors="replace")
+
+    def save(self, folder: Path) -> None:
+        """Bytes need no file."""
+
+
+class BytePairTokenizer:
+    """Byte-level BPE of the ``tokenizers`` library (Sennrich et al. 2016; byte level as in GPT-2)."""
+
+    def __init__(self, model: "tokenizers.Tokenizer") -> None:
+        self._model = model
+        self.vocabulary = int(model.get_vocab_size())
+
+    def encode(self, text: str) -> TokenArray:
+        """Tokens of ``text``, [n]. Long text is encoded in chunks cut at line ends."""
+        encodings = self._model.encode_batch(_chunks(text), add_special_tokens=False)
+        dtype = np.uint16 if self.vocabulary <= 1 << 16 else np.uint32
+        parts = [np.array(encoding.ids, dtype=dtype) for encoding in encodings]
+        return np.concatenate([np.empty(0, dtype=dtype), *parts])
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of ``tokens``; bytes that are no UTF-8 become U+FFFD."""
+        return str(self._model.decode(list(tokens), skip_special_tokens=False))
+
+    def save(self, folder: Path) -> None:
+        """Write ``tokenizer.json``, which transformers and the ``tokenizers`` library read."""
+        (folder / TOKENIZER_FILE).write_text(self._model.to_str(), encoding="utf-8")
+
+
+def bpe_size(name: str) -> int | None:
+    """Vocabulary of ``bpe:N``, None for ``bytes``. Raises InputError for any other name."""
+    if name == BYTES:
+        return None
+    match = re.fullmatch(r"bpe:(\d{1,9})", name)
+    if match is None or not SMALLEST_BPE <= int(match[1]) <= LARGEST_BPE:
+        raise InputError(f"tokenizer '{name}': give 'bytes' or 'bpe:N' with N from {SMALLEST_BPE} to {LARGEST_BPE}")
+    return int(match[1])
+
+
+def train_tokenizer(name: str, text: str) -> Tokenizer:
+    """The tokenizer called ``name``; a BPE learns its merges from the start of ``text``.
+
+    A short text may give a smaller vocabulary than asked for. Raises InputError for an unknown name.
+    """
+    size = bpe_size(name)
+    if size is None:
+        return ByteTokenizer()
+    from tokenizers import Tokenizer as Model
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    model = Model(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    model.train_from_iterator(_chunks(text[:_BPE_TRAINING_CHARACTERS]), trainer)
+    return BytePairTokenizer(model)
+
+
+def load_tokenizer(name: str, folder: Path) -> Tokenizer:
+    """The tokenizer called ``name`` that was saved into ``folder``. Raises InputError when its file is damaged."""
+    if bpe_size(name) is None:
+        return ByteTokenizer()
+    from tokenizers import Tokenizer as Model
+
+    path = folder / TOKENIZER_FILE
+    try:
+        return BytePairTokenizer(Model.from_str(path.read_text(encoding="utf-8")))
+    except Exception as error:  # the library raises bare Exception for bad JSON
+        raise InputError(f"{path}: no readable tokenizer: {' '.join(str(error).split())}") from None
+
+
+def _chunks(text: str) -> list[str]:
+    """Pieces of about 64k characters that end with a line; one without line ends is cut where it is."""
+    chunks, start = [], 0
+    while start < len(text):
+        end = start + _CHUNK_CHARACTERS
+        if end < len(text):
+            end = text.rfind("\n", start, end) + 1 or end
+        chunks.append(text[start:end])
+        start = end
+    return chunks
