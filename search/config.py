@@ -1,0 +1,137 @@
+"""What a search is asked to do: one frozen model, stored as config.yaml in the run directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nas_search.errors import InputError
+from nas_search.proxies.recipe import TrainingRecipe
+from nas_search.proxies.text_sources import EMBEDDED
+from nas_search.search.samplers.options import SamplerOptions
+from nas_search.space.package_data import is_file_name
+
+# A run may go on with other values of these: they say when to stop and how fast to work, not what to find.
+MAY_CHANGE = frozenset({"trials", "proposals", "hours", "workers", "confirm_members"})
+PROPOSALS_PER_TRIAL = 20
+CONFIRM_TOKENS_FACTOR = 2.5
+
+
+class SearchConfig(BaseModel):
+    """Everything that a search depends on, apart from the texts, tables and versions that it finds.
+
+    ``trials`` counts trained candidates, ``proposals`` everything that the sampler proposed (default 20 for each
+    trial), ``hours`` is the time until the last proposal. ``tokens`` is the training budget of the top rung,
+    ``lowest_rung`` the smallest budget at which losses are compared at all. With ``deterministic`` proposal n
+    sees exactly proposals 0 to n - ``workers``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = "cpu"
+    space: str = "cpu"
+    workload: str = "decode:256"
+    latency_budget: str | None = None
+    sampler: str = "evolution"
+    sampler_options: SamplerOptions = Field(default_factory=lambda: SamplerOptions.model_validate({}))
+    trials: int = Field(24, ge=1)
+    proposals: int | None = Field(None, ge=1)
+    hours: float | None = Field(None, gt=0)
+    tokens: int = Field(3 * 65_536, ge=1)
+    lowest_rung: int = Field(65_536, ge=1)
+    data: str = "embedded"
+    tokenizer: str = "bytes"
+    workers: int | None = Field(None, ge=1, le=1024)
+    seed: int = Field(0, ge=0, lt=2**32)
+    deterministic: bool = False
+    table: Path | None = None
+    confirm_members: int = Field(6, ge=0)
+    confirm_tokens: int | None = Field(None, ge=1)
+    confirm_seeds: int = Field(2, ge=1, le=16)
+    recipe: TrainingRecipe = Field(default_factory=lambda: TrainingRecipe.model_validate({}))
+
+    @model_validator(mode="after")
+    def _enough_proposals(self) -> Self:
+        if self.proposals is not None and self.proposals < self.trials:
+            raise ValueError(f"proposals: {self.proposals} cannot give {self.trials} trials; at least as many")
+        return self
+
+    @classmethod
+    def checked(cls, fields: dict[str, Any], where: str = "search configuration") -> SearchConfig:
+        """Validate ``fields``; an InputError names ``where`` and the field."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            message = first["msg"].removeprefix("Value error, ")
+            raise InputError(f"{where}: {f'{name}: ' if name else ''}{message}") from None
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str) -> SearchConfig:
+        """From YAML text. Raises InputError that names ``where``."""
+        try:
+            fields = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(fields, dict):
+            raise InputError(f"{where}: not a mapping of fields to values")
+        return cls.checked(fields, where)
+
+    def to_yaml(self) -> str:
+        """As YAML that :meth:`from_yaml` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def resolved(self) -> SearchConfig:
+        """With every default that depends on the machine or on other fields filled in, and files by their full path."""
+        return self.model_copy(
+            update={
+                "space": _full_path(self.space) if is_file_name(self.space) else self.space,
+                "data": self.data if self.data == EMBEDDED else _full_path(self.data),
+                "table": None if self.table is None else self.table.absolute(),
+                "latency_budget": _full_path(self.latency_budget) if self.latency_budget else None,
+                "proposals": self.proposals or PROPOSALS_PER_TRIAL * self.trials,
+                "workers": self.workers or available_cores(),
+                "confirm_tokens": self.confirm_tokens or int(CONFIRM_TOKENS_FACTOR * self.tokens),
+            }
+        )
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes."""
+        return self.workers or available_cores()
+
+    def conflict_with(self, stored: SearchConfig) -> str | None:
+        """The first field in which a resumed run must not differ from ``stored``, but does; None if there is none.
+
+        The number of workers only matters to what a deterministic search finds.
+        """
+        fixed = [name for name in type(self).model_fields if name not in MAY_CHANGE]
+        if self.deterministic:
+            fixed.append("workers")
+        mine, theirs = self.model_dump(mode="json"), stored.model_dump(mode="json")
+        return next((name for name in fixed if mine[name] != theirs[name]), None)
+
+
+def _full_path(name: str) -> str:
+    """The full path of a file or folder that is there; anything else stays as it is."""
+    try:
+        return str(Path(name).absolute()) if Path(name).exists() else name
+    except (OSError, ValueError):
+        return name
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def content_hash(value: Any) -> str:
+    """Sixteen hexadecimal digits for JSON-able ``value``."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

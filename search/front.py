@@ -1,0 +1,73 @@
+"""Non-dominated points, their hypervolume and the knee. Points are [n, 2], both columns minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import moocore
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Point = tuple[float, float]
+
+
+def nondominated(points: Sequence[Point]) -> list[int]:
+    """Indices of the points that no other point dominates, by ascending first coordinate.
+
+    Of equal points the first one is kept.
+    """
+    if not points:
+        return []
+    kept = np.flatnonzero(moocore.is_nondominated(_array(points)))
+    return sorted((int(index) for index in kept), key=lambda index: points[index])
+
+
+def ranks(points: Sequence[Point]) -> list[int]:
+    """Rank of non-domination of each point: 0 on the front, 1 on the front of the rest, and so on."""
+    return [int(rank) for rank in moocore.pareto_rank(_array(points))] if points else []
+
+
+def hypervolume(points: Sequence[Point], reference: Point) -> float:
+    """The area that ``points`` dominate up to ``reference``; points beyond it count for nothing."""
+    inside = [point for point in points if point[0] < reference[0] and point[1] < reference[1]]
+    return float(moocore.hypervolume(_array(inside), ref=reference)) if inside else 0.0
+
+
+def contributions(points: Sequence[Point], reference: Point) -> list[float]:
+    """The hypervolume that each point adds to the others."""
+    whole = hypervolume(points, reference)
+    return [whole - hypervolume([*points[:i], *points[i + 1 :]], reference) for i in range(len(points))]
+
+
+def spread(points: Sequence[Point], count: int, reference: Point) -> list[int]:
+    """Indices of at most ``count`` points of a front: the one of least loss, then those that contribute most."""
+    if not points or count < 1:
+        return []
+    added = contributions(points, reference)
+    best = min(range(len(points)), key=lambda index: (points[index][1], points[index][0]))
+    order = sorted(range(len(points)), key=lambda index: (index != best, -added[index], points[index]))
+    return sorted(order[:count])
+
+
+def knee(points: Sequence[Point]) -> int:
+    """Index of the knee of a front: the point furthest below the chord from its fastest to its best point.
+
+    Latency (first coordinate, positive) is taken in logarithms, and both axes are scaled to [0, 1], so that the
+    knee does not depend on units. Without a point below the chord it is the one of least loss.
+    """
+    if not points:
+        raise ValueError("the knee of an empty front")
+    array = _array(points)
+    array[:, 0] = np.log(array[:, 0])
+    best = int(np.lexsort((array[:, 0], array[:, 1]))[0])
+    span = np.ptp(array, axis=0)
+    if not span.all():
+        return best
+    scaled = (array - array.min(axis=0)) / span
+    below = 1 - scaled.sum(axis=1)
+    furthest = int(np.argmax(below))
+    return furthest if below[furthest] > 0 else best
+
+
+def _array(points: ArrayLike) -> NDArray[np.float64]:
+    return np.array(points, dtype=np.float64).reshape(-1, 2)

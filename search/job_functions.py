@@ -1,0 +1,99 @@
+"""What workers do. This module imports torch when a job runs; the driver never imports it.
+
+Each function takes a job's arguments, the run directory and a progress callback, and returns a JSON-able result.
+Paths in arguments are relative to the run directory, but for that of the corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas_search.profiler.device import resolve_device
+from nas_search.profiler.workload import Workload
+from nas_search.proxies.data import Corpus
+from nas_search.proxies.recipe import TrainingRecipe
+from nas_search.search.jobs import JsonObject, Progress
+from nas_search.space.architecture import Architecture
+from nas_search.space.search_space import SearchSpace
+
+CHECK_NETWORKS = 12
+_SAMPLE_STREAM = 3
+
+
+def train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
+    """Train one rung. Arguments: architecture, corpus, recipe, rungs, rung, seed, checkpoints, weights or None."""
+    import torch
+
+    from nas_search.proxies.short_training import train_rung
+
+    torch.set_num_threads(1)
+    checkpoints = run_dir / arguments["checkpoints"]
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    weights = arguments["weights"]
+    result = train_rung(
+        Architecture.parse(arguments["architecture"]),
+        Corpus.open(Path(arguments["corpus"])),
+        TrainingRecipe.model_validate(arguments["recipe"]),
+        rungs=arguments["rungs"],
+        rung=arguments["rung"],
+        seed=arguments["seed"],
+        checkpoint_dir=checkpoints,
+        keep_weights=None if weights is None else run_dir / weights,
+        progress=progress,
+    )
+    return result.model_dump(mode="json")
+
+
+def measure(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
+    """Time networks end to end, in turns. Arguments: architectures, workload, device, seed, clock or None."""
+    from nas_search.profiler.measure import measure_architectures
+
+    measurements = measure_architectures(
+        [Architecture.parse(text) for text in arguments["architectures"]],
+        Workload.parse(arguments["workload"]),
+        seed=arguments["seed"],
+        device=resolve_device(arguments["device"]),
+        clock=arguments["clock"],
+        progress=progress,
+    )
+    return {"measurements": [measurement.model_dump(mode="json") for measurement in measurements]}
+
+
+def record_table(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
+    """Record a space's latency table into ``output``. Arguments: space, workload, device, seed, output."""
+    from nas_search.profiler.record import CALIBRATION_NETWORKS
+    from nas_search.profiler.record import record_table as record
+
+    space = SearchSpace.model_validate(arguments["space"])
+    seed = arguments["seed"]
+    table = record(
+        space.operator_specs(),
+        space.widths,
+        vocabulary_of(space),
+        [Workload.parse(arguments["workload"])],
+        resolve_device(arguments["device"]),
+        seed=seed,
+        sample=random_members(space, CALIBRATION_NETWORKS + CHECK_NETWORKS, seed),
+        meta_tokens=space.meta_tokens,
+        progress=progress,
+    )
+    table.save(run_dir / arguments["output"])
+    return {"hash": table.hash}
+
+
+def random_members(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
+    """Random members of a space; where the width is derived it is drawn too."""
+    rng = np.random.default_rng([seed, _SAMPLE_STREAM])
+    derived = space.width == "derived"
+    return [space.decode(space.sample(rng), int(rng.choice(space.widths)) if derived else None) for _ in range(count)]
+
+
+def vocabulary_of(space: SearchSpace) -> int:
+    """The vocabulary of every member."""
+    if space.vocabulary is None:
+        raise ValueError(f"space {space.name}: its vocabulary comes from the data, and none was given")
+    return space.vocabulary

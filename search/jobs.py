@@ -1,0 +1,117 @@
+"""Jobs: what workers do, by name and JSON-able arguments, and the files that keep their results.
+
+A result is written whole by the worker before the driver hears of it, so a job that was done is never done again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from nas_search.errors import InputError, RunError
+from nas_search.files import write_text_atomic
+
+JobKind = Literal["train", "record_table", "measure"]
+JsonObject = dict[str, Any]
+Progress = Callable[[int, int], None]
+JobFunction = Callable[[Mapping[str, Any], Path, Progress], JsonObject]
+"""Called with the job's arguments, the run directory and a progress callback; returns the result."""
+
+JOBS_FOLDER = "jobs"
+FUNCTIONS: Mapping[JobKind, str] = {
+    "train": "nas_search.search.job_functions:train",
+    "record_table": "nas_search.search.job_functions:record_table",
+    "measure": "nas_search.search.job_functions:measure",
+}
+"""Where each kind's function is; workers import it, the driver never does."""
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Job(BaseModel):
+    """Work for a worker. ``name`` is unique in a run and names the result's file; ``alone`` means beside no other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: JobKind
+    arguments: JsonObject
+    alone: bool = False
+
+
+class JobFailure(BaseModel):
+    """Why a job has no result, in one line. ``error`` tells whose fault it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error: Literal["input", "run", "disk_full", "failed", "died"]
+    reason: str
+
+    def raise_unless_its_own(self) -> None:
+        """Raise what concerns the whole run: bad input, a full disk. What is left is this job's own failure."""
+        if self.error == "input":
+            raise InputError(self.reason)
+        if self.error in {"run", "disk_full"}:
+            raise RunError(self.reason)
+
+
+def load_function(location: str) -> JobFunction:
+    """The function at ``module:name``."""
+    module, _, name = location.partition(":")
+    function: JobFunction = getattr(import_module(module), name)
+    return function
+
+
+def run_job(job: Job, function: JobFunction, run_dir: Path, progress: Progress) -> JobFailure | None:
+    """Do a job and write its result; returns the failure if there is one."""
+    try:
+        result = function(job.arguments, run_dir, progress)
+        write_result(run_dir, job, result)
+    except Exception as error:
+        return failure_of(error)
+    return None
+
+
+def failure_of(error: Exception) -> JobFailure:
+    """The failure that an exception stands for."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return JobFailure(error="input", reason=text)
+    if isinstance(error, RunError):
+        return JobFailure(error="run", reason=text)
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return JobFailure(error="disk_full", reason=f"disk full: {text}")
+    if isinstance(error, MemoryError):
+        return JobFailure(error="failed", reason="out of memory")
+    return JobFailure(error="failed", reason=f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether an error means that nothing more can be written."""
+    return error.errno in _DISK_FULL
+
+
+def write_result(run_dir: Path, job: Job, result: JsonObject) -> None:
+    """Store a result, with the arguments that it belongs to."""
+    content = {"kind": job.kind, "arguments": job.arguments, "result": result}
+    write_text_atomic(_result_path(run_dir, job.name), json.dumps(content) + "\n")
+
+
+def read_result(run_dir: Path, job: Job) -> JsonObject | None:
+    """The stored result of exactly this job, or None."""
+    try:
+        content = json.loads(_result_path(run_dir, job.name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = content.get("kind") == job.kind and content.get("arguments") == job.arguments
+    result = content.get("result")
+    return result if same and isinstance(result, dict) else None
+
+
+def _result_path(run_dir: Path, name: str) -> Path:
+    return run_dir / JOBS_FOLDER / f"{name}.json"

@@ -1,0 +1,204 @@
+"""The study in Optuna's journal: the one place that writes it.
+
+A proposal is one trial for good. Its line of creation carries the proposal index; a second line carries the
+candidate (genome, architecture, predicted latency, fate); parameters and constraint follow from that, so whatever
+a crash left out is written again, equal.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
+from pydantic import BaseModel, ConfigDict
+
+from nas_search.errors import InputError
+from nas_search.search.journal_file import open_storage, repair
+from nas_search.search.trial import TrialRecord, TrialState
+from nas_search.space.genome import Choice
+
+STUDY_NAME = "nas-search"
+DIRECTIONS = [StudyDirection.MINIMIZE, StudyDirection.MINIMIZE]
+METRIC_NAMES = ["latency_ms", "bits_per_byte"]
+PROPOSAL_INDEX, CANDIDATE, OUTCOME = "proposal_index", "candidate", "outcome"
+FACTS = "facts"
+LATENCY_CONSTRAINT = "latency"
+OLD_CONSTRAINTS = "constraints"
+"""The system attribute that dashboards up to 0.21 read."""
+
+Fate = Literal["train", "too_slow", "duplicate"]
+
+
+class Candidate(BaseModel):
+    """What a proposal came to. ``over_limit_ms`` is predicted latency minus limit, None without a limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    genome: dict[str, Choice]
+    architecture: str
+    fingerprint: str
+    parameters: int
+    latency_ms: float
+    over_limit_ms: float | None
+    fate: Fate
+    twin: int | None = None
+
+
+class Outcome(BaseModel):
+    """How a trial ended, as stored. ``told_loss`` is the second value that samplers see; None: the trial failed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: TrialState
+    told_loss: float | None
+    bits_per_byte: float | None = None
+    extrapolated: bool = False
+    rung_scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    reason: str | None = None
+
+
+class StudyJournal:
+    """The study of one run. Only the driver that holds the run's lock may make one."""
+
+    def __init__(self, path: Path, distributions: Mapping[str, CategoricalDistribution]) -> None:
+        """Open, or create. Raises InputError if the file cannot be read as a study."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        repair(path)
+        self._distributions = dict(distributions)
+        self._storage = open_storage(path)
+        self._study_id = self._create()
+
+    def _create(self) -> int:
+        """The study's id; it is created unless it is there, since asking Optuna for either writes a line each time."""
+        names = {study.study_name for study in self._storage.get_all_studies()}
+        if STUDY_NAME not in names:
+            optuna.create_study(study_name=STUDY_NAME, storage=self._storage, directions=DIRECTIONS)
+        study = optuna.Study(STUDY_NAME, self._storage, sampler=RandomSampler(seed=0))
+        if study.metric_names is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(METRIC_NAMES)
+        return self._storage.get_study_id_from_name(STUDY_NAME)
+
+    def facts(self) -> dict[str, Any]:
+        """What the study was begun with; empty for a new one."""
+        return dict(self._storage.get_study_user_attrs(self._study_id).get(FACTS, {}))
+
+    def set_facts(self, facts: Mapping[str, Any]) -> None:
+        """Store what the study was begun with."""
+        self._storage.set_study_user_attr(self._study_id, FACTS, dict(facts))
+
+    def study(self, sampler: BaseSampler) -> optuna.Study:
+        """The study as ``sampler`` sees it, without any cache of earlier proposals."""
+        return optuna.Study(STUDY_NAME, self._storage, sampler=sampler)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number, not copied: not to be changed."""
+        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+
+    def create(self, proposal_index: int) -> FrozenTrial:
+        """A running trial for a proposal, in one line."""
+        template = create_trial(state=OptunaState.RUNNING, user_attrs={PROPOSAL_INDEX: proposal_index})
+        trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
+        return self._storage.get_trial(trial_id)
+
+    def write_candidate(self, trial: FrozenTrial, candidate: Candidate) -> None:
+        """Store the candidate of a running trial, and whatever of its parameters and constraint is missing."""
+        if CANDIDATE not in trial.user_attrs:
+            self._storage.set_trial_user_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
+        for name, value in candidate.genome.items():
+            distribution = self._distributions[name]
+            if name not in trial.params:
+                internal = distribution.to_internal_repr(value)
+                self._storage.set_trial_param(trial._trial_id, name, internal, distribution)
+        if candidate.over_limit_ms is not None:
+            self._set_constraint(trial, candidate.over_limit_ms)
+
+    def tell(self, trial: FrozenTrial, candidate: Candidate, outcome: Outcome) -> None:
+        """End a running trial."""
+        self._storage.set_trial_user_attr(trial._trial_id, OUTCOME, outcome.model_dump(mode="json"))
+        if outcome.told_loss is None:
+            self._storage.set_trial_state_values(trial._trial_id, OptunaState.FAIL)
+        else:
+            values = [candidate.latency_ms, outcome.told_loss]
+            self._storage.set_trial_state_values(trial._trial_id, OptunaState.COMPLETE, values)
+
+    def record(self, trial: FrozenTrial) -> TrialRecord:
+        """The trial as it is stored now."""
+        return record_of(self._storage.get_trial(trial._trial_id))
+
+    def _set_constraint(self, trial: FrozenTrial, over_limit_ms: float) -> None:
+        """Feasible is <= 0. Written in both forms: samplers read the first, dashboards the second."""
+        stored = self._storage.get_trial(trial._trial_id)
+        if f"{OLD_CONSTRAINTS}:{LATENCY_CONSTRAINT}" not in stored.system_attrs:
+            study = self.study(RandomSampler(seed=0))
+            optuna.Trial(study, trial._trial_id).set_constraint(LATENCY_CONSTRAINT, over_limit_ms)
+        if OLD_CONSTRAINTS not in stored.system_attrs:
+            self._storage.set_trial_system_attr(trial._trial_id, OLD_CONSTRAINTS, [over_limit_ms])
+
+
+def proposal_index(trial: FrozenTrial) -> int:
+    """The proposal that a trial belongs to."""
+    return int(trial.user_attrs[PROPOSAL_INDEX])
+
+
+def candidate_of(trial: FrozenTrial) -> Candidate | None:
+    """The stored candidate, None if a crash came first."""
+    stored = trial.user_attrs.get(CANDIDATE)
+    return None if stored is None else Candidate.model_validate(stored)
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """A trial with a candidate as a record."""
+    candidate = Candidate.model_validate(trial.user_attrs[CANDIDATE])
+    finished = trial.state.is_finished()
+    stored = trial.user_attrs.get(OUTCOME) if finished else None
+    outcome = Outcome.model_validate(stored) if stored else Outcome(state="running", told_loss=None)
+    return TrialRecord(
+        number=trial.number,
+        proposal_index=proposal_index(trial),
+        architecture=candidate.architecture,
+        fingerprint=candidate.fingerprint,
+        state=outcome.state,
+        latency_ms=candidate.latency_ms,
+        parameters=candidate.parameters,
+        bits_per_byte=outcome.bits_per_byte,
+        extrapolated=outcome.extrapolated,
+        rung=len(outcome.rung_scores) - 1 if outcome.rung_scores else None,
+        rung_scores=outcome.rung_scores,
+        seconds=outcome.seconds,
+        reason=outcome.reason,
+        twin=candidate.twin,
+        finished_at=trial.datetime_complete,
+    )
+
+
+def read_trials(path: Path) -> list[FrozenTrial]:
+    """All trials of a journal, without writing to it. Raises InputError if it is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path}: no study there")
+    storage = open_storage(path)
+    try:
+        study_id = storage.get_study_id_from_name(STUDY_NAME)
+    except KeyError:
+        return []
+    return storage.get_all_trials(study_id, deepcopy=False)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What the study of a journal was begun with, without writing to it; empty if it was not begun."""
+    storage = open_storage(path)
+    try:
+        return dict(storage.get_study_user_attrs(storage.get_study_id_from_name(STUDY_NAME)).get(FACTS, {}))
+    except KeyError:
+        return {}

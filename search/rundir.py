@@ -1,0 +1,137 @@
+"""The run directory: one study, one directory, and nothing left behind by a run that never began."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from nas_search.errors import InputError
+from nas_search.files import write_text_atomic
+from nas_search.search.config import SearchConfig
+from nas_search.search.jobs import JOBS_FOLDER
+from nas_search.search.lock import RunLock
+from nas_search.search.training import CHECKPOINTS_FOLDER
+from nas_search.space.search_space import SearchSpace, load_space
+
+CONFIG, SPACE, LOCK = "config.yaml", "space.yaml", "run.lock"
+JOURNAL, TABLE, EVENTS = "study.journal", "table.parquet", "events.jsonl"
+
+
+class RunDirectory:
+    """Where everything of one run is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration; a folder with this file is a run."""
+        return self.path / CONFIG
+
+    @property
+    def space_file(self) -> Path:
+        """The whole search space, whatever becomes of the file that it came from."""
+        return self.path / SPACE
+
+    @property
+    def journal(self) -> Path:
+        """The study."""
+        return self.path / JOURNAL
+
+    @property
+    def table(self) -> Path:
+        """The latency table, frozen before trial 0."""
+        return self.path / TABLE
+
+    @property
+    def events(self) -> Path:
+        """The event log."""
+        return self.path / EVENTS
+
+    def config(self) -> SearchConfig:
+        """The stored configuration. Raises InputError if this is no run or the file is damaged."""
+        return SearchConfig.from_yaml(_read(self.config_file), str(self.config_file))
+
+    def space(self) -> SearchSpace:
+        """The stored search space."""
+        return load_space(self.space_file)
+
+
+def read_run(path: Path) -> RunDirectory:
+    """An existing run. Raises InputError if there is none."""
+    run = RunDirectory(path)
+    if not run.config_file.is_file():
+        raise InputError(f"{path}: not a run directory (no {CONFIG} in it)")
+    return run
+
+
+@contextmanager
+def open_run(path: Path, config: SearchConfig, space: SearchSpace) -> Iterator[RunDirectory]:
+    """Create the run, or go on with the one that is there, under its lock.
+
+    Raises InputError if another search runs there, if the folder is something else, or if the stored run differs
+    in a field that must not. A directory that was created here goes again if bad input shows before the study
+    begins.
+    """
+    run = RunDirectory(path)
+    created = not path.exists()
+    _make(path)
+    try:
+        with RunLock(path / LOCK):
+            _store_or_compare(run, config, space)
+            yield run
+    except InputError:
+        if created and not run.journal.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def _make(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: a file; give a folder for the run")
+    if path.is_dir() and not (path / CONFIG).exists() and _holds_something_else(path):
+        raise InputError(f"{path}: not empty and not a run directory; give another folder")
+    try:
+        for folder in (path, path / JOBS_FOLDER, path / CHECKPOINTS_FOLDER):
+            folder.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, NotADirectoryError) as error:
+        raise InputError(f"{path}: cannot be created: {error.strerror}") from None
+
+
+def _holds_something_else(path: Path) -> bool:
+    """Whether there is more than a run killed in its first moment leaves."""
+    ours = {LOCK, SPACE, JOBS_FOLDER, CHECKPOINTS_FOLDER}
+    half_written = (f".{CONFIG}.", f".{SPACE}.")
+    return any(entry.name not in ours and not entry.name.startswith(half_written) for entry in path.iterdir())
+
+
+def _store_or_compare(run: RunDirectory, config: SearchConfig, space: SearchSpace) -> None:
+    if run.config_file.exists():
+        stored = run.config()
+        field = config.conflict_with(stored)
+        if field is not None:
+            raise InputError(
+                f"{run.path}: begun with {field}: {_show(stored, field)}, now it is {_show(config, field)}; "
+                f"give the same or another run directory"
+            )
+        if run.space() != space:
+            raise InputError(f"{run.path}: begun with another space '{space.name}'; give another run directory")
+    else:
+        write_text_atomic(run.space_file, yaml.safe_dump(space.model_dump(mode="json"), sort_keys=False))
+    if not run.config_file.exists() or run.config() != config:
+        write_text_atomic(run.config_file, config.to_yaml())
+
+
+def _show(config: SearchConfig, field: str) -> str:
+    return str(config.model_dump(mode="json")[field])
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None

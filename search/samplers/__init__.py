@@ -1,0 +1,1 @@
+"""Samplers: each proposes the next genome from what the study has seen."""

@@ -1,0 +1,161 @@
+"""Reading a study: everything about one search, from its directory, while it runs or afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from nas_search.profiler.table import LatencyTable
+from nas_search.search.choice import choose_winner, confirmed_front, search_front
+from nas_search.search.config import SearchConfig
+from nas_search.search.confirm import read_confirmations
+from nas_search.search.events import seconds_by_phase
+from nas_search.search.front import Point, hypervolume
+from nas_search.search.journal import CANDIDATE, read_facts, read_trials, record_of
+from nas_search.search.rundir import RunDirectory, read_run
+from nas_search.search.trial import Confirmation, TrialRecord
+from nas_search.space.search_space import SearchSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JOB_PHASES = frozenset({"table", "training", "measuring"})
+
+
+class Facts(BaseModel):
+    """What a study was begun with. A search is a function of these and of its configuration.
+
+    ``limit_ms`` is the latency limit, None without a budget; ``penalty_loss`` in bits per byte is that of a model
+    which knows nothing, and stands for candidates that are too slow.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str
+    corpus: str
+    table: str
+    limit_ms: float | None
+    penalty_loss: float
+    versions: dict[str, str]
+
+
+class Study:
+    """A snapshot of a study; open it again to see what has happened since."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run_dir = run.path
+        self.config: SearchConfig = run.config()
+        self.space: SearchSpace = run.space()
+        self._run = run
+        begun = run.journal.exists()
+        trials = read_trials(run.journal) if begun else []
+        facts = read_facts(run.journal) if begun else {}
+        self.facts = Facts.model_validate(facts) if facts else None
+        records = [record_of(trial) for trial in trials if CANDIDATE in trial.user_attrs]
+        self._records = _with_confirmations(records, read_confirmations(run.path))
+
+    @classmethod
+    def open(cls, run_dir: Path | str) -> Study:
+        """The study in a run directory. Raises InputError if there is none or it is damaged."""
+        return cls(read_run(Path(run_dir)))
+
+    def records(self) -> list[TrialRecord]:
+        """All trials, in the order of their proposals."""
+        return sorted(self._records, key=lambda record: record.proposal_index)
+
+    def front(self) -> list[TrialRecord]:
+        """Non-dominated trials by predicted latency and the loss at the top rung, fastest first."""
+        return search_front(self.records())
+
+    def confirmed_front(self) -> list[TrialRecord]:
+        """Non-dominated confirmed trials by measured latency and the mean loss over seeds, fastest first."""
+        return confirmed_front(self.records())
+
+    def winner(self) -> TrialRecord | None:
+        """The winner, None before the last stage: with a budget the lowest confirmed loss within it, else the knee."""
+        return choose_winner(self.records(), self.limit_ms)
+
+    def winner_weights(self) -> Path | None:
+        """The winner's weights (safetensors), those of its best seed."""
+        winner = self.winner()
+        if winner is None or winner.confirmed is None:
+            return None
+        return self.run_dir / winner.confirmed.best.weights
+
+    @property
+    def limit_ms(self) -> float | None:
+        """The latency limit in the workload's unit, None without a budget or before the study began."""
+        return self.facts.limit_ms if self.facts else None
+
+    @cached_property
+    def table(self) -> LatencyTable:
+        """The latency table that the search used. Raises InputError before it is recorded."""
+        return LatencyTable.load(self._run.table)
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """Wall time of the driver by phase, over all sittings: table, training, measuring, sampling, other."""
+        return seconds_by_phase(self._run.events)
+
+    @property
+    def overhead(self) -> float:
+        """Share of the wall time that was neither training nor timing."""
+        total = sum(self.seconds.values())
+        jobs = sum(seconds for phase, seconds in self.seconds.items() if phase in JOB_PHASES)
+        return 1 - jobs / total if total else 0.0
+
+    def reference(self) -> Point:
+        """The reference point of hypervolumes: the limit, or the slowest trial, and the penalty loss."""
+        slowest = max((record.latency_ms for record in self._records), default=1.0)
+        return self.limit_ms or slowest, self.facts.penalty_loss if self.facts else 8.0
+
+    def hypervolume(self, reference: Point | None = None) -> float:
+        """Hypervolume of the front in ms x bits per byte."""
+        return hypervolume([record.point for record in self.front()], reference or self.reference())
+
+    def hypervolume_history(self, reference: Point | None = None) -> list[tuple[int, float]]:
+        """(trials trained, hypervolume of the front by then), in the order of proposals."""
+        return hypervolume_history(self.records(), reference or self.reference())
+
+    def dataframe(self) -> pd.DataFrame:
+        """One row for each trial, confirmed figures as columns."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(record) for record in self.records()])
+
+
+def _with_confirmations(
+    records: Sequence[TrialRecord], confirmations: Mapping[str, Confirmation]
+) -> tuple[TrialRecord, ...]:
+    """The records; each confirmation stands at the trial that was trained, not at its duplicates."""
+    return tuple(
+        record.model_copy(update={"confirmed": confirmations.get(record.fingerprint)})
+        if record.twin is None
+        else record
+        for record in records
+    )
+
+
+def hypervolume_history(records: Sequence[TrialRecord], reference: Point) -> list[tuple[int, float]]:
+    """(trials trained, hypervolume by then) after each trained record."""
+    points: list[Point] = []
+    history = []
+    trained = (record for record in records if record.trained)
+    for count, record in enumerate(trained, start=1):
+        if record.state == "complete":
+            points.append(record.point)
+        history.append((count, hypervolume(points, reference)))
+    return history
+
+
+def _row(record: TrialRecord) -> dict[str, Any]:
+    row = record.model_dump(exclude={"confirmed", "rung_scores"})
+    confirmed = record.confirmed
+    return row | {
+        "confirmed_latency_ms": confirmed.latency.latency_ms if confirmed else None,
+        "confirmed_bits_per_byte": confirmed.bits_per_byte if confirmed else None,
+    }

@@ -1,0 +1,119 @@
+"""The latency table of a run: frozen in its directory before trial 0."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nas_search.errors import InputError, RunError
+from nas_search.files import write_atomic
+from nas_search.profiler.table import LatencyTable
+from nas_search.search.batch import run_jobs
+from nas_search.search.executors.base import JobProgress
+from nas_search.search.jobs import Job
+from nas_search.search.rundir import TABLE, RunDirectory
+from nas_search.search.setting import Setting
+from nas_search.search.sitting import Sitting
+
+PHASE = "table"
+GOOD_MAPE, REFUSED_MAPE = 0.05, 0.25
+"""A table's error on held-out networks, as a share, up to which it is good, and over which it is refused unless
+measuring again errs as much."""
+
+
+def frozen_table(sitting: Sitting) -> LatencyTable:
+    """The run's table: the one that is there, or the given one copied, or one recorded now.
+
+    Raises InputError if it is of another device, or lacks something of the space; RunError if it predicts badly.
+    """
+    run, config = sitting.run, sitting.config
+    if not run.table.exists():
+        if config.table is None:
+            _record(sitting)
+        else:
+            _copy(config.table, run.table)
+    elif config.table is not None and config.table.exists():
+        _require_same(config.table, run.table)
+    table = LatencyTable.load(run.table)
+    table.require_device(sitting.setting.device)
+    _require_cover(table, sitting.setting, config.table or run.table)
+    _judge(table, sitting)
+    return table
+
+
+def keep_table(run: RunDirectory) -> Path | None:
+    """Copy a run's table to the user's cache, since its directory is about to go. None if there is no table."""
+    if not run.table.exists():
+        return None
+    table = LatencyTable.load(run.table)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(base) / "nas-search" / "tables" / f"{table.device.name}-{table.hash[:12]}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.save(path)
+    return path
+
+
+def _record(sitting: Sitting) -> None:
+    arguments = {
+        "space": sitting.setting.space.model_dump(mode="json"),
+        "workload": sitting.config.workload,
+        "device": sitting.config.device,
+        "seed": sitting.config.seed,
+        "output": TABLE,
+    }
+    observer = sitting.observer
+    job = Job(name="table", kind="record_table", arguments=arguments, alone=True)
+    observer.phase(PHASE, 100)
+    shown = 0
+
+    def show(event: JobProgress) -> None:
+        nonlocal shown
+        hundredths = 100 * event.done // max(event.total, 1)
+        observer.advance(hundredths - shown)
+        shown = hundredths
+
+    with sitting.watch.phase(PHASE):
+        failures = run_jobs(sitting.executor, [job], progress=show)
+    observer.advance(100 - shown)
+    if failures:
+        raise RunError(f"the latency table could not be recorded: {failures[job.name].reason}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    LatencyTable.load(source)
+    write_atomic(target, source.read_bytes())
+
+
+def _require_same(given: Path, frozen: Path) -> None:
+    if LatencyTable.load(given).hash != LatencyTable.load(frozen).hash:
+        raise InputError(f"table {given}: not the one that this run was begun with ({frozen})")
+
+
+def _require_cover(table: LatencyTable, setting: Setting, path: Path) -> None:
+    space = setting.space
+    reasons = table.covers(
+        space.operator_specs(),
+        space.widths,
+        setting.workload,
+        vocabulary=setting.corpus.vocabulary,
+        meta_tokens=space.meta_tokens,
+    )
+    if reasons:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise InputError(f"table {path}: does not cover space {space.name}: {reasons[0]}{more}")
+
+
+def _judge(table: LatencyTable, sitting: Sitting) -> None:
+    check = table.record(sitting.setting.workload).check
+    observer = sitting.observer
+    if check is None:
+        observer.note("latency table: not checked against networks held out")
+        return
+    observer.note(f"latency table: {check.summary()}")
+    if not check.within(REFUSED_MAPE):
+        raise RunError(
+            f"latency table: refused, it errs by {check.mape_calibrated:.0%} on networks held out "
+            f"(measuring again: {check.mape_rerun:.0%}); record it on a quieter machine"
+        )
+    if not check.within(GOOD_MAPE):
+        observer.note(f"latency table: errs by more than {GOOD_MAPE:.0%}; predicted latencies are rough")

@@ -1,0 +1,63 @@
+"""Training jobs of one run: what to ask of a worker for a candidate's rung, and what has come of it already."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_search.proxies.recipe import TrainingRecipe
+from nas_search.proxies.rung_result import RungResult
+from nas_search.search.jobs import Job, read_result
+from nas_search.search.rungs import Ladder
+
+CHECKPOINTS_FOLDER = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Training:
+    """Makes training jobs and finds their results. Candidates are told apart by fingerprint."""
+
+    run_dir: Path
+    corpus: Path
+    recipe: TrainingRecipe
+    ladder: Ladder
+
+    def rung_job(self, architecture: str, fingerprint: str, rung: int, seed: int) -> Job:
+        """Train a candidate of the search up to ``rung``, going on from the rung below."""
+        return self._job(
+            f"{fingerprint}-rung{rung}",
+            architecture=architecture,
+            rungs=list(self.ladder.tokens),
+            rung=rung,
+            seed=seed,
+            checkpoints=f"{CHECKPOINTS_FOLDER}/{fingerprint}",
+            weights=None,
+        )
+
+    def confirm_job(self, architecture: str, fingerprint: str, tokens: int, seed: int) -> Job:
+        """Train a member of the front from scratch with another seed, and keep its weights."""
+        name = f"{fingerprint}-confirm-{tokens}-seed{seed}"
+        return self._job(
+            name,
+            architecture=architecture,
+            rungs=[tokens],
+            rung=0,
+            seed=seed,
+            checkpoints=f"{CHECKPOINTS_FOLDER}/{name}",
+            weights=f"{CHECKPOINTS_FOLDER}/{name}.safetensors",
+        )
+
+    def result(self, job: Job) -> RungResult | None:
+        """The result of a job that was done, in this sitting or an earlier one."""
+        stored = read_result(self.run_dir, job)
+        return None if stored is None else RungResult.model_validate(stored)
+
+    def forget(self, job: Job) -> None:
+        """Remove the checkpoints from which a job's training could go on."""
+        shutil.rmtree(self.run_dir / str(job.arguments["checkpoints"]), ignore_errors=True)
+
+    def _job(self, name: str, **arguments: Any) -> Job:
+        constant = {"corpus": str(self.corpus), "recipe": self.recipe.model_dump(mode="json")}
+        return Job(name=name, kind="train", arguments={**arguments, **constant})

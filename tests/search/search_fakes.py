@@ -1,0 +1,265 @@
+"""Stand-ins for the slow parts of a search: a table made of numbers, training by formula, workers in the process."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from nas_search.errors import InputError
+from nas_search.files import write_text_atomic
+from nas_search.profiler.device import resolve_device
+from nas_search.profiler.workload import Workload
+from nas_search.search.config import SearchConfig
+from nas_search.search.executors.base import JobEvent, JobFinished, JobProgress
+from nas_search.search.jobs import Job, JobFunction, JobKind, Progress, run_job
+from nas_search.search.run import run_search
+from nas_search.search.study import Study
+from nas_search.space.architecture import Architecture
+from nas_search.space.search_space import SearchSpace, load_space
+
+WORKLOAD = "decode:64"
+VOCABULARY = 256
+SPACE = """
+name: small
+stages: [early, late]
+mixers: [a, m2, d]
+ffn: f
+ratios: ["0:1", "1:1", "1:2"]
+ffns: [0, 1, between]
+max_repeats: 3
+interleave: [none, early-late]
+widths: [32, 64, 96]
+width: {width}
+max_operators: 8
+"""
+TEXT = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs.\n"
+
+
+class Recorder:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int | None]] = []
+        self.steps: dict[str, int] = {}
+        self.trials: list[Any] = []
+        self.notes: list[str] = []
+
+    def phase(self, name: str, total: int | None) -> None:
+        self.phases.append((name, total))
+
+    def advance(self, n: int = 1, text: str = "") -> None:
+        name = self.phases[-1][0]
+        self.steps[name] = self.steps.get(name, 0) + n
+
+    def trial(self, record: Any) -> None:
+        self.trials.append(record)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class Bench:
+    """A folder with everything that a small search needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.text = folder / "text.txt"
+        self.text.write_text("".join(f"{i} {TEXT}" for i in range(600)))
+        for width in ("gene", "derived"):
+            (folder / f"{width}.yaml").write_text(SPACE.format(width=width))
+        self.table = folder / "given.parquet"
+        FakeTable.of(self.space()).save(self.table)
+
+    def run(self, name: str, make_executor: Any = None, observer: Any = None, **fields: Any) -> Study:
+        """A search in the folder ``name``, with fakes unless told otherwise."""
+        return run_search(
+            self.config(**fields),
+            self.folder / name,
+            observer or Recorder(),
+            make_executor=make_executor or InlineExecutor,
+        )
+
+    def space(self, width: str = "gene") -> SearchSpace:
+        return load_space(self.folder / f"{width}.yaml").with_vocabulary(VOCABULARY)
+
+    def config(self, **fields: Any) -> SearchConfig:
+        defaults = {
+            "space": str(self.folder / "gene.yaml"),
+            "workload": WORKLOAD,
+            "data": str(self.text),
+            "table": self.table,
+            "trials": 6,
+            "tokens": 9 * 16_384,
+            "lowest_rung": 16_384,
+            "workers": 1,
+            "recipe": {"warmup_tokens": 2048},
+            "sampler_options": {"population": 4, "sample_size": 2} if "sampler" not in fields else {},
+        }
+        return SearchConfig.checked(defaults | fields)
+
+
+class FakeTable:
+    """Stands in for a latency table: the cost of an operator follows from its place in the space and the width."""
+
+    def __init__(self, costs: dict[str, float], device_id: str) -> None:
+        self.costs, self.device_id, self.clock = costs, device_id, "wall"
+
+    @classmethod
+    def of(cls, space: SearchSpace, scale: float = 1.0, device_id: str | None = None) -> "FakeTable":
+        notations = [spec.notation for spec in space.operator_specs()]
+        costs = {notation: scale * (index + 1) for index, notation in enumerate(notations)}
+        return cls(costs, device_id or resolve_device("cpu").id)
+
+    @classmethod
+    def load(cls, path: Path) -> "FakeTable":
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise InputError(f"latency table {path}: {error}") from None
+
+    def save(self, path: Path) -> None:
+        write_text_atomic(path, json.dumps({"costs": self.costs, "device_id": self.device_id}))
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(json.dumps(self.costs).encode()).hexdigest()
+
+    @property
+    def device(self) -> Any:
+        return resolve_device("cpu")
+
+    def predict_ms(self, architecture: Architecture, workload: Workload) -> float:
+        try:
+            total = sum(self.costs[operator.notation] for operator in architecture.operators)
+        except KeyError as error:
+            raise InputError(f"latency table: no operator {error}") from None
+        return architecture.width / 1000 * (2 + total)
+
+    def require_device(self, device: Any) -> None:
+        if device.id != self.device_id:
+            raise InputError(f"latency table: recorded on {self.device_id}; this is {device.id}")
+
+    def covers(self, operators: Any, widths: Any, workload: Any, **more: Any) -> list[str]:
+        return [f"no operator {spec.notation}" for spec in operators if spec.notation not in self.costs]
+
+    def record(self, workload: Workload) -> Any:
+        return SimpleNamespace(check=None)
+
+
+def fake_loss(architecture: Architecture, tokens: int, seed: int = 0) -> float:
+    """Bits per byte: better with parameters, kinds of mixers and tokens, plus a constant of the architecture."""
+    kinds = len({operator.code for operator in architecture.operators})
+    digest = hashlib.sha256(f"{architecture.notation} {seed}".encode()).digest()
+    own = int.from_bytes(digest[:4]) / 2**32
+    return 3.0 - 0.1 * math.log10(architecture.parameters) - 0.1 * kinds + 0.2 * own + 20.0 / math.sqrt(tokens)
+
+
+def fake_train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """A rung's result by formula."""
+    architecture = Architecture.parse(arguments["architecture"])
+    tokens = arguments["rungs"][arguments["rung"]]
+    progress(tokens, tokens)
+    checkpoints = run_dir / arguments["checkpoints"]
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    (checkpoints / "trunk").write_text("trunk")
+    if arguments["weights"]:
+        (run_dir / arguments["weights"]).write_text("weights")
+    return {
+        "rung": arguments["rung"],
+        "tokens": tokens,
+        "bits_per_byte": fake_loss(architecture, tokens, arguments["seed"]),
+        "seconds": 1.0,
+        "curve": [(tokens, 2.0)],
+        "failure": None,
+    }
+
+
+def failing_train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Every architecture with attention diverges."""
+    result = fake_train(arguments, run_dir, progress)
+    if " a" in arguments["architecture"] or "(a" in arguments["architecture"]:
+        return result | {"bits_per_byte": None, "failure": "loss not finite at step 3"}
+    return result
+
+
+def fake_measure(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Five per cent over the prediction; half a millisecond for what the table does not cover."""
+    table = FakeTable.load(run_dir / "table.parquet")
+    workload = Workload.parse(arguments["workload"])
+    return {
+        "measurements": [_measured(table, Architecture.parse(text), workload) for text in arguments["architectures"]]
+    }
+
+
+def _measured(table: FakeTable, architecture: Architecture, workload: Workload) -> dict[str, Any]:
+    covered = all(operator.notation in table.costs for operator in architecture.operators)
+    latency_ms = 1.05 * table.predict_ms(architecture, workload) if covered else 0.5
+    return {
+        "latency_ms": latency_ms,
+        "low_ms": 0.99 * latency_ms,
+        "high_ms": 1.01 * latency_ms,
+        "n": 9,
+        "wall_ms": latency_ms,
+        "cpu_ms": latency_ms,
+        "clock": table.clock,
+        "busy": False,
+        "kernels": (),
+        "device_id": table.device_id,
+        "workload": str(workload),
+    }
+
+
+def fake_record(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """The fake table."""
+    FakeTable.of(SearchSpace.model_validate(arguments["space"])).save(run_dir / arguments["output"])
+    return {}
+
+
+FAKES: dict[JobKind, JobFunction] = {"train": fake_train, "measure": fake_measure, "record_table": fake_record}
+
+
+class InlineExecutor:
+    """Does jobs in this process. With an ``order`` seed, workers finish in any order."""
+
+    def __init__(
+        self, run_dir: Path, workers: int, *, functions: Mapping[JobKind, JobFunction] = FAKES, order: int | None = None
+    ) -> None:
+        self.run_dir, self.workers, self.functions = run_dir, workers, functions
+        self.order = None if order is None else np.random.default_rng(order)
+        self.queue: list[Job] = []
+        self.done: list[Job] = []
+        self.closed = False
+
+    def submit(self, job: Job) -> None:
+        self.queue.append(job)
+
+    def wait(self, timeout_seconds: float) -> list[JobEvent]:
+        events: list[JobEvent] = []
+        if self.queue:
+            running = min(self.workers, len(self.queue))
+            job = self.queue.pop(0 if self.order is None else int(self.order.integers(running)))
+            failure = run_job(
+                job,
+                self.functions[job.kind],
+                self.run_dir,
+                lambda done, total: events.append(JobProgress(job.name, done, total)),
+            )
+            self.done.append(job)
+            events.append(JobFinished(job.name, failure))
+        return events
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def essence(study: Any) -> list[tuple[Any, ...]]:
+    """What must be equal in two runs of the same search: everything but clock times."""
+    return [
+        (r.proposal_index, r.number, r.architecture, r.state, r.latency_ms, r.bits_per_byte, r.rung_scores, r.twin)
+        for r in study.records()
+    ]

@@ -1,0 +1,43 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from nas_search.search.events import EventLog, Stopwatch, read_events, seconds_by_phase
+
+
+def test_events_survive_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    EventLog(path).append("first", number=1)
+    with path.open("a") as file:
+        file.write('{"event": "to')
+    EventLog(path).append("second")
+    assert [event["event"] for event in read_events(path)] == ["first", "second"]
+    assert read_events(tmp_path / "none") == []
+
+
+def test_every_moment_belongs_to_one_phase(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    watch = Stopwatch(EventLog(path), {})
+    before = time.monotonic()
+    with watch.phase("training"):
+        time.sleep(0.05)
+        with watch.phase("sampling"):
+            time.sleep(0.02)
+    watch.close()
+    whole = time.monotonic() - before
+    seconds = seconds_by_phase(path)
+    assert set(seconds) == {"training", "sampling", "other"}
+    assert seconds["training"] >= 0.05 and seconds["sampling"] >= 0.02
+    assert sum(seconds.values()) == pytest.approx(whole, abs=0.02)
+
+
+def test_seconds_add_up_over_sittings(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for _ in range(2):
+        watch = Stopwatch(EventLog(path), seconds_by_phase(path))
+        with watch.phase("table"):
+            time.sleep(0.03)
+        watch.close()
+    assert seconds_by_phase(path)["table"] >= 0.06
+    assert Stopwatch(EventLog(path), seconds_by_phase(path)).total_seconds >= 0.06

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+from search_fakes import Bench
+
+from nas_search.errors import InputError
+from nas_search.search.journal import Candidate, Outcome, StudyJournal, read_trials
+from nas_search.search.samplers.base import distributions
+from nas_search.search.study import Study
+
+
+@pytest.fixture
+def journal(bench: Bench) -> StudyJournal:
+    return open_journal(bench)
+
+
+def open_journal(bench: Bench) -> StudyJournal:
+    return StudyJournal(bench.folder / "study.journal", distributions(bench.space().genes))
+
+
+def candidate(bench: Bench, over_limit_ms: float | None = None) -> Candidate:
+    space = bench.space()
+    genome = space.canonical(space.repair(space.encode(space.fastest(lambda architecture: architecture.parameters))))
+    architecture = space.decode(genome)
+    return Candidate(
+        genome={gene.name: value for gene, value in zip(space.genes, genome, strict=True)},
+        architecture=architecture.notation,
+        fingerprint=architecture.fingerprint,
+        parameters=architecture.parameters,
+        latency_ms=2.0,
+        over_limit_ms=over_limit_ms,
+        fate="train" if over_limit_ms is None or over_limit_ms <= 0 else "too_slow",
+    )
+
+
+def test_the_latency_constraint_is_there_in_both_forms(bench: Bench, journal: StudyJournal) -> None:
+    trial = journal.create(0)
+    journal.write_candidate(trial, candidate(bench, over_limit_ms=0.5))
+    stored = journal.trials()[0]
+    assert stored.constraints["latency"] == 0.5
+    assert stored.system_attrs["constraints"] == [0.5]
+    free = journal.create(1)
+    journal.write_candidate(free, candidate(bench))
+    assert journal.trials()[1].constraints == {}
+
+
+def test_writing_a_candidate_again_adds_nothing(bench: Bench, journal: StudyJournal) -> None:
+    journal.write_candidate(journal.create(0), candidate(bench, over_limit_ms=-0.5))
+    size = (bench.folder / "study.journal").stat().st_size
+    again = open_journal(bench)
+    again.write_candidate(again.trials()[0], candidate(bench, over_limit_ms=-0.5))
+    assert (bench.folder / "study.journal").stat().st_size == size
+
+
+def test_told_values_and_records(bench: Bench, journal: StudyJournal) -> None:
+    made = candidate(bench)
+    scored, failed = journal.create(0), journal.create(1)
+    for trial in (scored, failed):
+        journal.write_candidate(trial, made)
+    assert journal.record(scored).state == "running"
+    stopped = Outcome(state="stopped", told_loss=2.5, bits_per_byte=2.5, extrapolated=True, rung_scores=(2.7,))
+    journal.tell(scored, made, stopped)
+    journal.tell(failed, made, Outcome(state="failed", told_loss=None, reason="out of memory"))
+    stored = journal.trials()
+    assert stored[0].values == [2.0, 2.5] and stored[1].values is None
+    record = journal.record(scored)
+    assert (record.state, record.rung, record.extrapolated, record.finished_at is not None) == (
+        "stopped",
+        0,
+        True,
+        True,
+    )
+    assert journal.record(failed).reason == "out of memory"
+
+
+def test_optuna_reads_the_study(bench: Bench) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    study = bench.run("run", latency_budget="0.6ms", trials=8)
+    storage = JournalStorage(JournalFileBackend(str(bench.folder / "run" / "study.journal")))
+    loaded = optuna.load_study(study_name=None, storage=storage)
+    assert loaded.metric_names == ["latency_ms", "bits_per_byte"]
+    assert len(loaded.trials) == len(study.records())
+    assert all(trial.values[0] <= 0.6 for trial in loaded.best_trials)
+
+
+def test_a_journal_damaged_in_the_middle_is_an_input_error(bench: Bench) -> None:
+    bench.run("run", trials=2)
+    path = bench.folder / "run" / "study.journal"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:5], b"not a line\n", *lines[6:]]))
+    for read in (lambda: Study.open(bench.folder / "run"), lambda: bench.run("run", trials=2)):
+        with pytest.raises(InputError, match="damaged"):
+            read()
+
+
+def test_no_study_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a run directory"):
+        Study.open(tmp_path)
+    with pytest.raises(InputError, match="no study"):
+        read_trials(tmp_path / "study.journal")
+    assert list(tmp_path.iterdir()) == []
