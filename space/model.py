@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from nas_search.errors import InputError
 from nas_search.space.architecture import Architecture
@@ -61,11 +61,14 @@ class HybridLM(nn.Module):
         width = architecture.width
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.embedding = nn.Parameter(torch.randn(architecture.vocabulary, width).mul_(WEIGHT_STD))
+            # Logits of a tied head then start at unit scale whatever the width; at width 2048 it is the usual 0.02.
+            self.embedding = nn.Parameter(torch.randn(architecture.vocabulary, width).mul_(width**-0.5))
             self.meta_tokens = _meta_tokens(architecture)
             self.layers = nn.ModuleList(Layer(operator.build(width), width) for operator in architecture.operators)
             self.norm = RMSNorm(width)
-            self.head = None if architecture.tied_head else nn.Parameter(torch.randn_like(self.embedding) * WEIGHT_STD)
+            self.head = (
+                None if architecture.tied_head else nn.Parameter(torch.randn_like(self.embedding).mul_(WEIGHT_STD))
+            )
         self._calm_residual_writes()
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -75,7 +78,7 @@ class HybridLM(nn.Module):
     def loss(self, tokens: Tensor) -> Tensor:
         """Mean cross-entropy in nats per token of tokens [B, T + 1], each predicted from those before it."""
         logits = self(tokens[:, :-1])
-        return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        return functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
 
     def new_state(self, batch: int, max_length: int) -> ModelState:
         """Decoding state for sequences of at most ``max_length`` tokens; room for meta tokens is added."""
@@ -96,7 +99,7 @@ class HybridLM(nn.Module):
         """Read one token [B] of each sequence; logits [B, V] of the one that follows. In place on ``state``."""
         state.claim(1)
         cursor = Cursor(state.index, state.length)
-        x = F.embedding(tokens, self.embedding)
+        x = functional.embedding(tokens, self.embedding)
         for layer, layer_state in zip(self._layers(), state.layers, strict=True):
             x = layer.step(x, layer_state, cursor)
         state.index.add_(1)
@@ -124,7 +127,7 @@ class HybridLM(nn.Module):
 
     def _hidden(self, tokens: Tensor, state: ModelState | None) -> Tensor:
         """Residual stream [B, T, C] after the last layer, without the positions of meta tokens."""
-        x = F.embedding(tokens, self.embedding)
+        x = functional.embedding(tokens, self.embedding)
         meta = self.architecture.meta_tokens
         if self.meta_tokens is not None:
             x = torch.cat((self.meta_tokens.expand(len(x), -1, -1), x), 1)
@@ -134,7 +137,7 @@ class HybridLM(nn.Module):
         return x[:, meta:]
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(self.norm(hidden), self.embedding if self.head is None else self.head)
+        return functional.linear(self.norm(hidden), self.embedding if self.head is None else self.head)
 
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]

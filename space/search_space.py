@@ -63,6 +63,11 @@ class SearchSpace(SpaceDefinition):
         """Number of genomes, those that need repair and those that build the same network included."""
         return prod(len(gene.choices) for gene in self.genes)
 
+    @property
+    def tokens(self) -> int:
+        """The vocabulary of members: bytes until the data say otherwise."""
+        return self.vocabulary or BYTE_VOCABULARY
+
     def with_vocabulary(self, vocabulary: int) -> SearchSpace:
         """The same space for data with this many tokens."""
         return SearchSpace.model_validate({**self.model_dump(), "vocabulary": vocabulary})
@@ -76,6 +81,14 @@ class SearchSpace(SpaceDefinition):
             return to_plan(drawn, len(self.stages))
 
         return to_genome(draw_plan(draw_blocks, self._lengths, self.max_repeats, self.max_operators, rng))
+
+    def sample_architectures(self, count: int, *, seed: int) -> list[Architecture]:
+        """Random members, e.g. to calibrate and check a latency table; a derived width is drawn from ``widths``."""
+        rng = np.random.default_rng(seed)
+        derived = self.width == "derived"
+        return [
+            self.decode(self.sample(rng), int(rng.choice(self.widths)) if derived else None) for _ in range(count)
+        ]
 
     def repair(self, genome: Genome) -> Genome:
         """A genome that decodes: overflow is taken from the last stage's repeats, then from earlier ones.
@@ -160,7 +173,7 @@ class SearchSpace(SpaceDefinition):
         return Architecture(
             width=width,
             operators=tuple(specs[notation] for notation in sequence),
-            vocabulary=self.vocabulary or BYTE_VOCABULARY,
+            vocabulary=self.tokens,
             meta_tokens=self.meta_tokens,
             tied_head=self.tied_head,
         )
@@ -200,7 +213,7 @@ class SearchSpace(SpaceDefinition):
 
     def _check_fields(self, architecture: Architecture) -> None:
         expected = {
-            "vocabulary": self.vocabulary or BYTE_VOCABULARY,
+            "vocabulary": self.tokens,
             "meta_tokens": self.meta_tokens,
             "tied_head": self.tied_head,
         }
