@@ -20,7 +20,7 @@ from nas_search.space.package_data import is_file_name
 # A run may go on with other values of these: they say when to stop and how fast to work, not what to find.
 MAY_CHANGE = frozenset({"trials", "proposals", "hours", "workers", "confirm_members"})
 PROPOSALS_PER_TRIAL = 20
-CONFIRM_TOKENS_FACTOR = 2.5
+CONFIRM_TOKENS_FACTOR = 2
 
 
 class SearchConfig(BaseModel):
@@ -38,7 +38,7 @@ class SearchConfig(BaseModel):
     space: str = "cpu"
     workload: str = "decode:256"
     latency_budget: str | None = None
-    sampler: str = "evolution"
+    sampler: str = "gp"
     sampler_options: SamplerOptions = Field(default_factory=lambda: SamplerOptions.model_validate({}))
     trials: int = Field(24, ge=1)
     proposals: int | None = Field(None, ge=1)
@@ -51,7 +51,7 @@ class SearchConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = False
     table: Path | None = None
-    confirm_members: int = Field(6, ge=0)
+    confirm_members: int = Field(4, ge=0)
     confirm_tokens: int | None = Field(None, ge=1)
     confirm_seeds: int = Field(2, ge=1, le=16)
     recipe: TrainingRecipe = Field(default_factory=lambda: TrainingRecipe.model_validate({}))
@@ -98,7 +98,7 @@ class SearchConfig(BaseModel):
                 "latency_budget": _full_path(self.latency_budget) if self.latency_budget else None,
                 "proposals": self.proposals or PROPOSALS_PER_TRIAL * self.trials,
                 "workers": self.workers or available_cores(),
-                "confirm_tokens": self.confirm_tokens or int(CONFIRM_TOKENS_FACTOR * self.tokens),
+                "confirm_tokens": self.confirm_tokens or CONFIRM_TOKENS_FACTOR * self.tokens,
             }
         )
 

@@ -16,8 +16,8 @@ import numpy as np
 
 FACTOR = 3
 """Each rung has this many times the tokens of the one below."""
-SEED_SIGMA_BPB = 0.008
-"""Spread of one candidate's loss over seeds (0.7 to 0.9M parameters at 131k tokens)."""
+SEED_SIGMA_BPB = 0.015
+"""Spread of one candidate's loss over seeds at 65k tokens with the default recipe."""
 RANK_NOISE_BPB = 0.03
 """Spread of the change in rank-relevant loss from one rung to the next: the loss spread between mixers, times
 sqrt(1 - rho^2) for the rank correlation rho of 0.86 to 0.93 between 65k or 131k and 200k tokens."""

@@ -2,16 +2,19 @@
 
     python experiments/cpu-default/pure.py --out DIR [--seeds 0 1 2]
 
-DIR is that of ``searches.py``, whose first default search gives the winner. For every mixer M of the space and every number of
-blocks, ``(M f)xN`` is widened as far as it is measured to be no slower than the winner. Each is screened at the top rung; the
-best one of every mixer, and the winner, are trained for the confirmation budget with every seed. Results are kept in
-DIR/pure/, so that an interrupted run goes on.
+DIR is that of ``searches.py``, whose first default search gives the winner. For every mixer M of the space and
+every number of blocks, ``(M f)xN`` and ``(M)xN`` are widened as far as they are measured to be no slower than the
+winner. All are trained on the lowest rung, the best three of every mixer on the top rung; the best one, and the
+winner, are trained for the confirmation budget with every seed. Results are kept in DIR/pure/, so that an interrupted
+run goes on.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,9 @@ from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.search.study import Study
 from nas_search.space.architecture import Architecture
 
+Job = tuple[str, int, int]
+"""Notation, tokens and seed."""
+
 # Finer and wider than the space's own widths, in favour of the pure networks.
 WIDTHS = (32, 64, 96, 128, 160, 192, 224, 256, 320, 384)
 BLOCKS = range(1, 7)
@@ -35,32 +41,26 @@ TOLERANCE = 1.02
 def candidates(study: Study, winner: Architecture) -> dict[str, list[tuple[Architecture, float]]]:
     """For every mixer the widest network at each depth that is no slower than the winner, with its latency (ms)."""
     mixers = [spec.notation for spec in study.space.operator_specs() if spec.mixes_tokens]
+    patterns = [(mixer, f"({block})x{n}") for mixer in mixers for block in (f"{mixer} f", mixer) for n in BLOCKS]
     networks = [
-        Architecture(width=width, operators=f"({mixer} f)x{blocks}", vocabulary=winner.vocabulary)
-        for mixer in mixers
-        for blocks in BLOCKS
-        for width in WIDTHS
+        [Architecture(width=width, operators=operators, vocabulary=winner.vocabulary) for width in WIDTHS]
+        for _, operators in patterns
     ]
     workload = Workload.parse(study.config.workload)
-    measured = measure_architectures([winner, *networks], workload, seed=study.config.seed, clock="cpu")
-    latency = dict(zip([winner.notation, *(n.notation for n in networks)], (m.latency_ms for m in measured), strict=True))
-    limit = TOLERANCE * latency[winner.notation]
-    chosen: dict[str, list[tuple[Architecture, float]]] = {mixer: [(winner, latency[winner.notation])] for mixer in ["winner"]}
-    for mixer in mixers:
-        for blocks in BLOCKS:
-            fits = [n for n in networks if n.operators == networks_operators(mixer, blocks) and latency[n.notation] <= limit]
-            if fits:
-                widest = max(fits, key=lambda network: network.width)
-                chosen.setdefault(mixer, []).append((widest, latency[widest.notation]))
+    flat = [network for widths in networks for network in widths]
+    limit, *measured = (
+        m.latency_ms for m in measure_architectures([winner, *flat], workload, seed=study.config.seed, clock="cpu")
+    )
+    latency = dict(zip(flat, measured, strict=True))
+    chosen = {"winner": [(winner, limit)]}
+    for (mixer, _), widths in zip(patterns, networks, strict=True):
+        fits = [network for network in widths if latency[network] <= TOLERANCE * limit]
+        if fits:
+            chosen.setdefault(mixer, []).append((fits[-1], latency[fits[-1]]))
     return chosen
 
 
-def networks_operators(mixer: str, blocks: int) -> tuple:
-    """The operators of ``(mixer f)xN``."""
-    return Architecture(width=64, operators=f"({mixer} f)x{blocks}").operators
-
-
-def score(job: tuple[str, int, int], *, study_dir: Path, corpus_path: Path, folder: Path) -> float:
+def score(job: Job, *, study_dir: Path, corpus_path: Path, folder: Path) -> float:
     """Bits per byte of one network, token budget and seed; kept in a file of its own."""
     notation, tokens, seed = job
     architecture = Architecture.parse(notation)
@@ -83,7 +83,9 @@ def score(job: tuple[str, int, int], *, study_dir: Path, corpus_path: Path, fold
     )
     if result.bits_per_byte is None:
         raise SystemExit(f"{notation}: {result.failure}")
-    write_text_atomic(kept, json.dumps({"architecture": notation, "tokens": tokens, "bits_per_byte": result.bits_per_byte}))
+    write_text_atomic(
+        kept, json.dumps({"architecture": notation, "tokens": tokens, "bits_per_byte": result.bits_per_byte})
+    )
     return result.bits_per_byte
 
 
@@ -93,7 +95,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
-    study = Study.open(arguments.out / f"evolution-{arguments.seeds[0]}")
+    study = Study.open(arguments.out / f"gp-{arguments.seeds[0]}")
     winner = study.winner()
     if winner is None:
         raise SystemExit(f"{study.run_dir}: no winner yet")
@@ -103,7 +105,9 @@ def main() -> None:
     corpus = load_corpus(study.config.data, study.config.tokenizer)
     work = partial(score, study_dir=study.run_dir, corpus_path=corpus.path, folder=folder)
     with get_context("spawn").Pool(study.config.worker_count) as pool:
-        best = _screen(pool, work, chosen, study.config.tokens)
+        few = _screen(pool, work, chosen, study.config.lowest_rung, keep=3)
+        finalists = _screen(pool, work, few, study.config.tokens, keep=1)
+        best = {mixer: networks[0] for mixer, networks in finalists.items()}
         tokens = study.config.resolved().confirm_tokens
         jobs = [(notation, tokens, seed) for notation, _ in best.values() for seed in arguments.seeds]
         losses = np.array(pool.map(work, jobs, chunksize=1)).reshape(len(best), len(arguments.seeds))
@@ -118,15 +122,17 @@ def _kept_candidates(path: Path, study: Study, winner: Architecture) -> dict[str
     return {mixer: [(notation, ms) for notation, ms in rows] for mixer, rows in json.loads(path.read_text()).items()}
 
 
-def _screen(pool, work, chosen: dict[str, list[tuple[str, float]]], tokens: int) -> dict[str, tuple[str, float]]:
-    """The network of every mixer with the lowest loss at the top rung."""
+def _screen(
+    pool: Pool, work: Callable[[Job], float], chosen: dict[str, list[tuple[str, float]]], tokens: int, keep: int
+) -> dict[str, list[tuple[str, float]]]:
+    """The ``keep`` networks of every mixer with the lowest loss after ``tokens``."""
     rows = [(mixer, notation, ms) for mixer, networks in chosen.items() for notation, ms in networks]
     losses = pool.map(work, [(notation, tokens, 0) for _, notation, _ in rows], chunksize=1)
-    best: dict[str, tuple[float, str, float]] = {}
-    for (mixer, notation, ms), loss in zip(rows, losses, strict=True):
-        if mixer not in best or loss < best[mixer][0]:
-            best[mixer] = (loss, notation, ms)
-    return {mixer: (notation, ms) for mixer, (_, notation, ms) in best.items()}
+    kept: dict[str, list[tuple[str, float]]] = {}
+    for _, (mixer, notation, ms) in sorted(zip(losses, rows, strict=True)):
+        if len(kept.setdefault(mixer, [])) < keep:
+            kept[mixer].append((notation, ms))
+    return {mixer: kept[mixer] for mixer in chosen}
 
 
 def _print(best: dict[str, tuple[str, float]], losses: np.ndarray, tokens: int) -> None:
@@ -135,7 +141,9 @@ def _print(best: dict[str, tuple[str, float]], losses: np.ndarray, tokens: int) 
     rows = []
     for (mixer, (notation, ms)), row in zip(best.items(), losses, strict=True):
         against = interval(row - losses[0])
-        rows.append({"mixer": mixer, "architecture": notation, "latency_ms": ms, "bits_per_byte": row.tolist(), **against})
+        rows.append(
+            {"mixer": mixer, "architecture": notation, "latency_ms": ms, "bits_per_byte": row.tolist(), **against}
+        )
         print(
             f"{mixer:16} {ms:7.3f} ms  {row.mean():.4f} bits/byte  minus winner {against['difference']:+.4f} "
             f"[{against['low']:+.4f}, {against['high']:+.4f}]  {notation}"

@@ -2,8 +2,8 @@
 
     python experiments/cpu-default/searches.py --out DIR [--seeds 0 1 2]
 
-For each seed the default search and a random one are run with the same latency table, data and rungs. Cost is counted in
-trained tokens; both fronts are compared at the cost that the cheaper run reached. Run it again to resume.
+For each seed the default search and a random one are run with the same latency table, data and rungs. Cost is
+counted in trained tokens; both fronts are compared at the cost that the cheaper run reached. Run it again to resume.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from nas_search.search.front import hypervolume
 from nas_search.search.rungs import Ladder
 from nas_search.search.study import Study
 
-SAMPLERS = ("evolution", "random")
+SAMPLERS = ("gp", "random")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ def steps(study: Study) -> list[Step]:
 
 def normalised_hypervolume(history: list[Step], cost: int, low: np.ndarray, high: np.ndarray) -> float:
     """Share of the box from ``low`` to ``high`` (log latency, loss) that is dominated after ``cost`` tokens."""
-    points = [np.array([np.log(step.point[0]), step.point[1]]) for step in history if step.point and step.tokens <= cost]
+    points = [
+        np.array([np.log(step.point[0]), step.point[1]]) for step in history if step.point and step.tokens <= cost
+    ]
     scaled = [tuple((point - low) / (high - low)) for point in points]
     return hypervolume(scaled, (1.0, 1.0))
 
@@ -79,7 +81,7 @@ def compare(studies: dict[tuple[str, int], Study], seeds: list[int]) -> dict:
         cost = min(histories[sampler, seed][-1].tokens for sampler in SAMPLERS)
         volumes = {s: normalised_hypervolume(histories[s, seed], cost, low, high) for s in SAMPLERS}
         rows.append({"seed": seed, "tokens": cost, **volumes})
-    differences = np.array([row["evolution"] - row["random"] for row in rows])
+    differences = np.array([row["gp"] - row["random"] for row in rows])
     return {"rows": rows, **interval(differences)}
 
 
@@ -103,8 +105,8 @@ def main() -> None:
     print(f"device: {resolve_device('cpu').description}")
     print("normalised hypervolume (log latency, bits per byte) at equal trained tokens")
     for row in result["rows"]:
-        print(f"seed {row['seed']}: {row['tokens']:>10,} tokens  evolution {row['evolution']:.4f}  random {row['random']:.4f}")
-    print(f"evolution - random: {result['difference']:+.4f} [{result['low']:+.4f}, {result['high']:+.4f}], n={result['n']}")
+        print(f"seed {row['seed']}: {row['tokens']:>10,} tokens  gp {row['gp']:.4f}  random {row['random']:.4f}")
+    print(f"gp - random: {result['difference']:+.4f} [{result['low']:+.4f}, {result['high']:+.4f}], n={result['n']}")
     print(json.dumps({"device": resolve_device("cpu").id, **result}))
 
 

@@ -73,10 +73,25 @@ def _peer(name: str) -> Factory:
     return make
 
 
+def _model(name: str) -> Factory:
+    """A peer that builds a model of the losses, after random members of the space."""
+
+    def make(space: SearchSpace, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
+        from nas_search.search.samplers.random_members import RandomMembers
+        from nas_search.search.samplers.random_start import RandomStart
+
+        first, then = seed.spawn(2)
+        return RandomStart(RandomMembers(space, np.random.default_rng(first)), _peer(name)(space, options, then))
+
+    return make
+
+
 _FACTORIES: dict[str, Factory] = {
     "evolution": _evolution,
     "random": _random,
-    **{name: _peer(name) for name in ("tpe", "nsga2", "gp")},
+    "nsga2": _peer("nsga2"),
+    "tpe": _model("tpe"),
+    "gp": _model("gp"),
 }
 _OPTIONS: dict[str, frozenset[str]] = {
     "evolution": frozenset({"population", "sample_size"}),

@@ -11,11 +11,12 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 
 from nas_search.search.samplers.options import SamplerOptions
+from nas_search.search.samplers.random_start import START_TRIALS
 
 
 def tpe(seed: int, options: SamplerOptions) -> BaseSampler:
     """Tree-structured Parzen estimator; several objectives and constraints."""
-    return TPESampler(seed=seed)
+    return TPESampler(seed=seed, n_startup_trials=START_TRIALS)
 
 
 def nsga2(seed: int, options: SamplerOptions) -> BaseSampler:
@@ -24,7 +25,13 @@ def nsga2(seed: int, options: SamplerOptions) -> BaseSampler:
 
 
 def gp(seed: int, options: SamplerOptions) -> BaseSampler:
-    """Gaussian process with expected hypervolume improvement. Imports torch and takes seconds per proposal."""
+    """Gaussian process with expected hypervolume improvement. Imports torch.
+
+    One thread: it runs beside workers that use every core, where two threads are slower than one.
+    """
+    import torch
+
+    torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return GPSampler(seed=seed)
+        return GPSampler(seed=seed, n_startup_trials=START_TRIALS)

@@ -33,7 +33,7 @@ def search(
         str | None,
         typer.Option(help="Limit: 12ms, 15s, 3x the fastest member, or an architecture's own figure (default: none)."),
     ] = None,
-    sampler: Annotated[str | None, typer.Option(help=f"{_SAMPLERS} (default: evolution).")] = None,
+    sampler: Annotated[str | None, typer.Option(help=f"{_SAMPLERS} (default: gp).")] = None,
     trials: Annotated[int | None, typer.Option(help="Candidates to train (default: 24).")] = None,
     proposals: Annotated[
         int | None, typer.Option(help="Candidates to propose, too slow ones included (default: 20 for each trial).")
