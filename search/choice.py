@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas_search.search.front import Point, knee, nondominated, spread
+from nas_search.search.front import Point, nondominated, spread
 from nas_search.search.trial import TrialRecord
 
 
@@ -38,14 +38,11 @@ def confirmed_front(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 def choose_winner(records: Sequence[TrialRecord], limit_ms: float | None) -> TrialRecord | None:
     """The winner by confirmed figures; None if nothing was confirmed.
 
-    With a limit: the lowest loss among those measured within it, or the fastest if measurement leaves none.
-    Without one: the knee of the confirmed front, see :func:`nas_search.search.front.knee`.
+    The lowest loss among those measured within the limit, as in Nemotron-Flash (section 3), or the fastest if
+    measurement leaves none. Without a limit all are within it.
     """
     front = confirmed_front(records)
     if not front:
         return None
-    points = [confirmed_point(record) for record in front]
-    if limit_ms is None:
-        return front[knee(points)]
-    within = [record for record, point in zip(front, points, strict=True) if point[0] <= limit_ms]
+    within = [record for record in front if limit_ms is None or confirmed_point(record)[0] <= limit_ms]
     return within[-1] if within else front[0]

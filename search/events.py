@@ -94,8 +94,7 @@ class Stopwatch:
     """Splits the driver's wall time into phases: every moment belongs to exactly one.
 
     ``table``, ``training``, ``measuring`` are the time spent waiting for such jobs, ``sampling`` the time spent
-    proposing, and ``other`` all the rest. Proposing while another worker trains counts as sampling, so the share
-    of time that is neither training nor timing is an upper bound.
+    proposing, and ``other`` all the rest. Proposing while one of two workers trains is half training, half sampling.
     """
 
     def __init__(self, log: EventLog, before: Mapping[str, float]) -> None:
@@ -117,6 +116,16 @@ class Stopwatch:
             self._switch(outer)
             if time.monotonic() - self._saved > SAVE_EVERY_SECONDS:
                 self.save()
+
+    @contextmanager
+    def sampling(self, working: float) -> Iterator[None]:
+        """Time inside is ``sampling``, but for the share ``working`` of the workers, who are ``training``."""
+        started = time.monotonic()
+        with self.phase("sampling"):
+            yield
+        shared = working * (time.monotonic() - started)
+        self._seconds["sampling"] -= shared
+        self._seconds["training"] += shared
 
     @property
     def total_seconds(self) -> float:

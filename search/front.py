@@ -1,4 +1,4 @@
-"""Non-dominated points, their hypervolume and the knee. Points are [n, 2], both columns minimised."""
+"""Non-dominated points and their hypervolume. Points are [n, 2], both columns minimised."""
 
 from __future__ import annotations
 
@@ -47,26 +47,6 @@ def spread(points: Sequence[Point], count: int, reference: Point) -> list[int]:
     best = min(range(len(points)), key=lambda index: (points[index][1], points[index][0]))
     order = sorted(range(len(points)), key=lambda index: (index != best, -added[index], points[index]))
     return sorted(order[:count])
-
-
-def knee(points: Sequence[Point]) -> int:
-    """Index of the knee of a front: the point furthest below the chord from its fastest to its best point.
-
-    Latency (first coordinate, positive) is taken in logarithms, and both axes are scaled to [0, 1], so that the
-    knee does not depend on units. Without a point below the chord it is the one of least loss.
-    """
-    if not points:
-        raise ValueError("the knee of an empty front")
-    array = _array(points)
-    array[:, 0] = np.log(array[:, 0])
-    best = int(np.lexsort((array[:, 0], array[:, 1]))[0])
-    span = np.ptp(array, axis=0)
-    if not span.all():
-        return best
-    scaled = (array - array.min(axis=0)) / span
-    below = 1 - scaled.sum(axis=1)
-    furthest = int(np.argmax(below))
-    return furthest if below[furthest] > 0 else best
 
 
 def _array(points: ArrayLike) -> NDArray[np.float64]:

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nas_search.profiler.device import resolve_device
 from nas_search.profiler.workload import Workload
 from nas_search.proxies.data import Corpus
@@ -21,7 +19,6 @@ from nas_search.space.architecture import Architecture
 from nas_search.space.search_space import SearchSpace
 
 CHECK_NETWORKS = 12
-_SAMPLE_STREAM = 3
 
 
 def train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
@@ -77,19 +74,12 @@ def record_table(arguments: Mapping[str, Any], run_dir: Path, progress: Progress
         [Workload.parse(arguments["workload"])],
         resolve_device(arguments["device"]),
         seed=seed,
-        sample=random_members(space, CALIBRATION_NETWORKS + CHECK_NETWORKS, seed),
+        sample=space.sample_architectures(CALIBRATION_NETWORKS + CHECK_NETWORKS, seed=seed),
         meta_tokens=space.meta_tokens,
         progress=progress,
     )
     table.save(run_dir / arguments["output"])
     return {"hash": table.hash}
-
-
-def random_members(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
-    """Random members of a space; where the width is derived it is drawn too."""
-    rng = np.random.default_rng([seed, _SAMPLE_STREAM])
-    derived = space.width == "derived"
-    return [space.decode(space.sample(rng), int(rng.choice(space.widths)) if derived else None) for _ in range(count)]
 
 
 def vocabulary_of(space: SearchSpace) -> int:

@@ -95,7 +95,7 @@ class SearchLoop:
         """Begin the next proposal, if there is room for one."""
         if not self._may_propose():
             return False
-        with self.watch.phase("sampling"):
+        with self.watch.sampling(working=len(self._undecided()) / self.config.worker_count):
             trial = self.journal.create(len(self.told) + len(self.active))
             candidate = self._sample(trial)
         self._begin(trial, candidate)

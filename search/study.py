@@ -76,7 +76,7 @@ class Study:
         return confirmed_front(self.records())
 
     def winner(self) -> TrialRecord | None:
-        """The winner, None before the last stage: with a budget the lowest confirmed loss within it, else the knee."""
+        """The winner: the lowest confirmed loss within the budget if there is one; None before the last stage."""
         return choose_winner(self.records(), self.limit_ms)
 
     def winner_weights(self) -> Path | None:
@@ -98,12 +98,12 @@ class Study:
 
     @cached_property
     def seconds(self) -> dict[str, float]:
-        """Wall time of the driver by phase, over all sittings: table, training, measuring, sampling, other."""
+        """Wall time by phase over all sittings: table, training, measuring, sampling (of idle workers), other."""
         return seconds_by_phase(self._run.events)
 
     @property
     def overhead(self) -> float:
-        """Share of the wall time that was neither training nor timing."""
+        """Share of the workers' time that was neither training nor timing; waiting for the last worker is training."""
         total = sum(self.seconds.values())
         jobs = sum(seconds for phase, seconds in self.seconds.items() if phase in JOB_PHASES)
         return 1 - jobs / total if total else 0.0

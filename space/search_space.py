@@ -86,9 +86,7 @@ class SearchSpace(SpaceDefinition):
         """Random members, e.g. to calibrate and check a latency table; a derived width is drawn from ``widths``."""
         rng = np.random.default_rng(seed)
         derived = self.width == "derived"
-        return [
-            self.decode(self.sample(rng), int(rng.choice(self.widths)) if derived else None) for _ in range(count)
-        ]
+        return [self.decode(self.sample(rng), int(rng.choice(self.widths)) if derived else None) for _ in range(count)]
 
     def repair(self, genome: Genome) -> Genome:
         """A genome that decodes: overflow is taken from the last stage's repeats, then from earlier ones.

@@ -33,17 +33,22 @@ class Step:
     point: tuple[float, float] | None
 
 
-def run_searches(out: Path, seeds: list[int]) -> dict[tuple[str, int], Study]:
-    """Every sampler with every seed, all on the table of the first search; only the default one is confirmed."""
+def run_searches(out: Path, seeds: list[int], table: Path | None) -> dict[tuple[str, int], Study]:
+    """Every sampler with every seed, all on one table; only the first default search is confirmed."""
     studies: dict[tuple[str, int], Study] = {}
     for seed in seeds:
         for sampler in SAMPLERS:
             first = next(iter(studies.values()), None)
-            table = {} if first is None else {"table": first.run_dir / "table.parquet"}
+            frozen = table if first is None else first.run_dir / "table.parquet"
             confirm = {} if sampler == SAMPLERS[0] and seed == seeds[0] else {"confirm_members": 0}
             with TerminalObserver(stderr()) as observer:
                 studies[sampler, seed] = nas_search.search(
-                    sampler=sampler, seed=seed, run=out / f"{sampler}-{seed}", observer=observer, **table, **confirm
+                    sampler=sampler,
+                    seed=seed,
+                    run=out / f"{sampler}-{seed}",
+                    observer=observer,
+                    table=frozen,
+                    **confirm,
                 )
     return studies
 
@@ -98,9 +103,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--table", type=Path, help="a recorded latency table; without it the first search records one")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    studies = run_searches(arguments.out, arguments.seeds)
+    studies = run_searches(arguments.out, arguments.seeds, arguments.table)
     result = compare(studies, arguments.seeds)
     print(f"device: {resolve_device('cpu').description}")
     print("normalised hypervolume (log latency, bits per byte) at equal trained tokens")

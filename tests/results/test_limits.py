@@ -20,7 +20,7 @@ def test_optimism_and_short_training_come_with_their_figures(view: RunView) -> N
     text = "\n".join(limits_of(view))
     assert f"best of {view.trained} noisy scores" in text
     assert "7.0 % more time than predicted" in text
-    assert "491,520 tokens" in text
+    assert "393,216 tokens" in text
     assert "short convolution" in text
     assert "CPU time" not in text
 
@@ -30,7 +30,7 @@ def test_seed_noise_is_that_of_the_confirmation(view: RunView) -> None:
     assert any("0.0042 bits per byte (one standard deviation, pooled" in sentence for sentence in limits_of(view))
     bare = replace(view, records=tuple(record.model_copy(update={"confirmed": None}) for record in view.records))
     assert seed_spread(bare) is None
-    assert any("about 0.008 bits per byte" in sentence for sentence in limits_of(bare))
+    assert any("about 0.015 bits per byte" in sentence for sentence in limits_of(bare))
 
 
 def test_cpu_clock_is_told(tmp_path: Path) -> None:

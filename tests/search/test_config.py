@@ -42,7 +42,7 @@ def test_damaged_yaml_is_an_input_error(text: str) -> None:
 
 def test_resolved_fills_in_what_depends_on_other_fields() -> None:
     config = checked(trials=4, tokens=1000).resolved()
-    assert (config.proposals, config.confirm_tokens) == (80, 2500)
+    assert (config.proposals, config.confirm_tokens) == (80, 2000)
     assert config.workers >= 1
     assert config.resolved() == config
     assert checked(trials=4, proposals=5, workers=3, confirm_tokens=9).resolved().proposals == 5

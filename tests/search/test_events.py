@@ -41,3 +41,16 @@ def test_seconds_add_up_over_sittings(tmp_path: Path) -> None:
         watch.close()
     assert seconds_by_phase(path)["table"] >= 0.06
     assert Stopwatch(EventLog(path), seconds_by_phase(path)).total_seconds >= 0.06
+
+
+def test_proposing_beside_a_busy_worker_is_partly_training(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    watch = Stopwatch(EventLog(path), {})
+    before = time.monotonic()
+    with watch.sampling(working=0.75):
+        time.sleep(0.08)
+    watch.close()
+    whole = time.monotonic() - before
+    seconds = seconds_by_phase(path)
+    assert seconds["training"] == pytest.approx(3 * seconds["sampling"], rel=0.05)
+    assert sum(seconds.values()) == pytest.approx(whole, abs=0.02)

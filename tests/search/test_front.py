@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_search.search.front import contributions, hypervolume, knee, nondominated, ranks, spread
+from nas_search.search.front import contributions, hypervolume, nondominated, ranks, spread
 
 coordinate = st.integers(1, 12).map(float)
 points_strategy = st.lists(st.tuples(coordinate, coordinate), max_size=12)
@@ -57,16 +57,3 @@ def test_spread_keeps_the_best_and_the_largest_contributions(points: list[tuple[
     dropped = [added[index] for index in range(len(front)) if index not in kept]
     others = sorted(added[index] for index in kept)[1:]
     assert not dropped or not others or max(dropped) <= others[-1]
-
-
-def test_knee_is_furthest_below_the_chord_in_log_latency() -> None:
-    assert knee([(1.0, 3.0), (2.0, 1.1), (100.0, 1.0)]) == 1
-    assert knee([(1.0, 3.0), (10.0, 1.8), (100.0, 1.0)]) == 1
-
-
-def test_knee_of_a_straight_or_bent_out_front_is_its_best_point() -> None:
-    assert knee([(1.0, 3.0), (10.0, 2.9), (100.0, 1.0)]) == 2
-    assert knee([(5.0, 2.0)]) == 0
-    assert knee([(1.0, 3.0), (100.0, 1.0)]) == 1
-    with pytest.raises(ValueError, match="empty"):
-        knee([])

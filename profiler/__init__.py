@@ -1,0 +1,1 @@
+"""What an architecture costs on a real device: timing, latency tables and predictions."""
