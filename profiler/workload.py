@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, first_problem
 
 Kind = Literal["decode", "prefill", "generate"]
 DType = Literal["float32"]
@@ -100,6 +100,4 @@ def _validated(text: str, values: dict[str, Any]) -> Workload:
     try:
         return Workload.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "workload"
-        raise InputError(f"workload {text!r}: {field}: {first['msg']}") from None
+        raise InputError(f"workload {text!r}: {first_problem(error)}") from None

@@ -11,7 +11,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, first_problem
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.text_sources import EMBEDDED
 from nas_search.search.samplers.options import SamplerOptions
@@ -68,10 +68,7 @@ class SearchConfig(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            message = first["msg"].removeprefix("Value error, ")
-            raise InputError(f"{where}: {f'{name}: ' if name else ''}{message}") from None
+            raise InputError(f"{where}: {first_problem(error)}") from None
 
     @classmethod
     def from_yaml(cls, text: str, where: str) -> SearchConfig:

@@ -70,7 +70,7 @@ def record_table(arguments: Mapping[str, Any], run_dir: Path, progress: Progress
     table = record(
         space.operator_specs(),
         space.widths,
-        vocabulary_of(space),
+        space.tokens,
         [Workload.parse(arguments["workload"])],
         resolve_device(arguments["device"]),
         seed=seed,
@@ -80,10 +80,3 @@ def record_table(arguments: Mapping[str, Any], run_dir: Path, progress: Progress
     )
     table.save(run_dir / arguments["output"])
     return {"hash": table.hash}
-
-
-def vocabulary_of(space: SearchSpace) -> int:
-    """The vocabulary of every member."""
-    if space.vocabulary is None:
-        raise ValueError(f"space {space.name}: its vocabulary comes from the data, and none was given")
-    return space.vocabulary

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, first_problem
 from nas_search.space.notation import format_operators, parse_architecture, parse_operators
 from nas_search.space.operators.base import OperatorSpec
 
@@ -75,10 +75,7 @@ class Architecture(BaseModel):
         except InputError as error:  # from the notation, which pydantic lets through as it is
             raise InputError(f"architecture {where}: operators: {error}") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            message = first["msg"].removeprefix("Value error, ")
-            raise InputError(f"architecture {where}: {f'{name}: ' if name else ''}{message}") from None
+            raise InputError(f"architecture {where}: {first_problem(error)}") from None
 
     @classmethod
     def from_yaml(cls, text: str, where: str = "YAML") -> Architecture:

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, first_problem
 from nas_search.space.architecture import BYTE_VOCABULARY, Architecture
 from nas_search.space.blocks import Block, arrange, build_block, fit_repeats
 from nas_search.space.encode import Catalogue, PlanFinder, block_catalogue
@@ -260,7 +260,4 @@ def _read_space(text: str, where: str) -> SearchSpace:
     except yaml.YAMLError as error:
         raise InputError(f"search space {where}: not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"search space {where}: {f'{field}: ' if field else ''}{message}") from None
+        raise InputError(f"search space {where}: {first_problem(error)}") from None

@@ -1,5 +1,12 @@
 """The two ways a command can end badly: the input was wrong, or the run failed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class InputError(Exception):
     """Bad input by the user: one line that says what, where and what would be right (exit code 2)."""
@@ -7,3 +14,11 @@ class InputError(Exception):
 
 class RunError(Exception):
     """The input was fine, but the run could not be completed (exit code 1)."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, as ``field: message``."""
+    problem = error.errors()[0]
+    field = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message

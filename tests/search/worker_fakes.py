@@ -80,7 +80,6 @@ def quick_table(arguments: Mapping[str, Any], run_dir: Path, progress: Any) -> d
     from nas_search.profiler.record import record_table
     from nas_search.profiler.timing import StopRule
     from nas_search.profiler.workload import Workload
-    from nas_search.search.job_functions import random_members
     from nas_search.space.search_space import SearchSpace
 
     space = SearchSpace.model_validate(arguments["space"])
@@ -91,7 +90,7 @@ def quick_table(arguments: Mapping[str, Any], run_dir: Path, progress: Any) -> d
         [Workload.parse(arguments["workload"])],
         resolve_device("cpu"),
         seed=0,
-        sample=random_members(space, 6, 0),
+        sample=space.sample_architectures(6, seed=0),
         calibration_networks=6,
         stop=StopRule(min_rounds=1, max_rounds=2),
         progress=progress,
