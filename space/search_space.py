@@ -151,8 +151,8 @@ class SearchSpace(SpaceDefinition):
     def fastest(self, latency: Callable[[Architecture], float]) -> Architecture:
         """The member of least latency.
 
-        Exact for a latency that is a sum over operators, none of them negative, plus a figure for the width: such a
-        minimum is a single block, and every block is tried at every width.
+        Exact for a latency that never falls when operators are added: such a minimum is a single block, and every
+        block is tried at every width.
         """
         blocks = self._shortest_blocks()
         return min((self._architecture(block, width) for width in self.widths for block in blocks), key=latency)

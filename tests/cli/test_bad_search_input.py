@@ -119,3 +119,10 @@ def test_resuming_what_is_no_run(nas_search: Cli, files: Path) -> None:
     outcome = nas_search("resume", files)
     assert outcome.code == 2
     assert "not a run directory" in outcome.err
+
+
+def test_a_table_is_shown_with_every_option_of_its_operators(nas_search: Cli, files: Path) -> None:
+    outcome = nas_search("table", "show", files / "table.parquet")
+    assert outcome.code == 0
+    assert "swa[window=64]" in outcome.out
+    assert "w256" in outcome.out

@@ -63,6 +63,9 @@ class Recorder:
         self.notes.append(text)
 
 
+SMALL_EVOLUTION: dict[str, Any] = {"sampler": "evolution", "sampler_options": {"population": 4, "sample_size": 2}}
+
+
 class Bench:
     """A folder with everything that a small search needs."""
 
@@ -98,7 +101,7 @@ class Bench:
             "lowest_rung": 16_384,
             "workers": 1,
             "recipe": {"warmup_tokens": 2048},
-            "sampler_options": {"population": 4, "sample_size": 2} if "sampler" not in fields else {},
+            **({} if "sampler" in fields else SMALL_EVOLUTION),
         }
         return SearchConfig.checked(defaults | fields)
 

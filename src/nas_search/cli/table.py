@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from nas_search.cli.console import Json, print_json, stderr, stdout
 from nas_search.cli.progress import progress_bar
@@ -114,15 +115,18 @@ def _show(table: "LatencyTable", *, json: bool) -> None:
 
 
 def _costs(table: "LatencyTable") -> Table:
-    """Milliseconds by operator (rows) and width (columns)."""
+    """Milliseconds by operator or term (rows) and width (columns); terms of all widths have a column of their own."""
+    from nas_search.profiler.cells import ALL_WIDTHS
+
     widths = sorted({cell.key.width for cell in table.cells})
-    costs = Table("ms", "phase", *(f"w{width}" for width in widths), box=None, pad_edge=False)
+    headers = ("all widths" if width == ALL_WIDTHS else f"w{width}" for width in widths)
+    costs = Table("ms", "phase", *headers, box=None, pad_edge=False)
     by_row: dict[tuple[str, str], dict[int, float]] = {}
     for cell in table.cells:
         key = cell.key
         by_row.setdefault((key.operator, f"{key.phase}:{key.context}"), {})[key.width] = cell.latency_ms
     for (operator, phase), row in by_row.items():
-        costs.add_row(operator, phase, *(f"{row[width]:.4f}" if width in row else "" for width in widths))
+        costs.add_row(Text(operator), phase, *(f"{row[width]:.4f}" if width in row else "" for width in widths))
     return costs
 
 
