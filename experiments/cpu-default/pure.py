@@ -1,11 +1,11 @@
 """Part two: is the winner at least as good as pure networks of equal measured latency?
 
-    python experiments/cpu-default/pure.py --out DIR [--seeds 0 1 2]
+    python experiments/cpu-default/pure.py --out DIR [--seeds 0 1 2] [--tokens 196608]
 
 DIR is that of ``searches.py``, whose first default search gives the winner. For every mixer M of the space and
 every number of blocks, ``(M f)xN`` and ``(M)xN`` are widened as far as they are measured to be no slower than the
 winner. All are trained on the lowest rung, the best three of every mixer on the top rung; the best one, and the
-winner, are trained for the confirmation budget with every seed. Results are kept in DIR/pure/, so that an interrupted
+winner, are trained for the last budget with every seed. Results are kept in DIR/pure/, so that an interrupted
 run goes on.
 """
 
@@ -94,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--tokens", type=int, help="budget of the last comparison (default: that of confirmation)")
     arguments = parser.parse_args()
     study = Study.open(arguments.out / f"gp-{arguments.seeds[0]}")
     winner = study.winner()
@@ -108,7 +109,7 @@ def main() -> None:
         few = _screen(pool, work, chosen, study.config.lowest_rung, keep=3)
         finalists = _screen(pool, work, few, study.config.tokens, keep=1)
         best = {mixer: networks[0] for mixer, networks in finalists.items()}
-        tokens = study.config.resolved().confirm_tokens
+        tokens = arguments.tokens or study.config.resolved().confirm_tokens
         jobs = [(notation, tokens, seed) for notation, _ in best.values() for seed in arguments.seeds]
         losses = np.array(pool.map(work, jobs, chunksize=1)).reshape(len(best), len(arguments.seeds))
     _print(best, losses, tokens)
