@@ -45,8 +45,8 @@ def parse_budget(text: str) -> Budget:
         except InputError as error:
             raise InputError(f"latency budget '{text}': not one of {FORMS} ({error})") from None
     value, unit = float(match[1]), match[2]
-    if value <= 0:
-        raise InputError(f"latency budget '{text}': must be greater than zero")
+    if not 0 < value < 1e12:
+        raise InputError(f"latency budget '{text}': must be greater than zero, and less than 1e12")
     return TimesFastest(value) if unit == "x" else Milliseconds(value * _MILLISECONDS[unit])
 
 

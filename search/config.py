@@ -16,6 +16,7 @@ from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.text_sources import EMBEDDED
 from nas_search.search.samplers.options import SamplerOptions
 from nas_search.space.package_data import is_file_name
+from nas_search.yaml_text import parse_yaml
 
 # A run may go on with other values of these: they say when to stop and how fast to work, not what to find.
 MAY_CHANGE = frozenset({"trials", "proposals", "hours", "workers", "confirm_members"})
@@ -73,10 +74,7 @@ class SearchConfig(BaseModel):
     @classmethod
     def from_yaml(cls, text: str, where: str) -> SearchConfig:
         """From YAML text. Raises InputError that names ``where``."""
-        try:
-            fields = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+        fields = parse_yaml(text, where)
         if not isinstance(fields, dict):
             raise InputError(f"{where}: not a mapping of fields to values")
         return cls.checked(fields, where)
@@ -92,12 +90,17 @@ class SearchConfig(BaseModel):
                 "space": _full_path(self.space) if is_file_name(self.space) else self.space,
                 "data": self.data if self.data == EMBEDDED else _full_path(self.data),
                 "table": None if self.table is None else self.table.absolute(),
-                "latency_budget": _full_path(self.latency_budget) if self.latency_budget else None,
+                "latency_budget": self._budget_path(),
                 "proposals": self.proposals or PROPOSALS_PER_TRIAL * self.trials,
                 "workers": self.workers or available_cores(),
                 "confirm_tokens": self.confirm_tokens or CONFIRM_TOKENS_FACTOR * self.tokens,
             }
         )
+
+    def _budget_path(self) -> str | None:
+        """The budget; that of an architecture's file with its full path."""
+        budget = self.latency_budget
+        return _full_path(budget) if budget is not None and is_file_name(budget) else budget
 
     @property
     def worker_count(self) -> int:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from nas_search.errors import RunError
+from nas_search.errors import InputError, RunError
 from nas_search.files import write_text_atomic
 from nas_search.profiler.measurement import Measurement
 from nas_search.search.batch import run_jobs
@@ -137,4 +137,9 @@ def write_confirmations(run_dir: Path, confirmed: dict[str, Confirmation]) -> No
 def read_confirmations(run_dir: Path) -> dict[str, Confirmation]:
     """Confirmations by fingerprint; empty before the last stage has ended."""
     path = run_dir / CONFIRMATIONS
-    return _BY_FINGERPRINT.validate_json(path.read_bytes()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return _BY_FINGERPRINT.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise InputError(f"{path}: damaged; remove it, and 'nas-search resume {run_dir}' writes it again") from None

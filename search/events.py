@@ -7,8 +7,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from nas_search.search.trial import TrialRecord
 
@@ -70,13 +71,13 @@ class EventLog:
 
 def read_events(path: Path) -> list[dict[str, Any]]:
     """All events of a run, without lines that a crash left torn."""
-    if not path.exists():
+    if not path.is_file():
         return []
     events = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             events.append(json.loads(line))
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
     return [event for event in events if isinstance(event, dict)]
 
@@ -85,9 +86,14 @@ def seconds_by_phase(path: Path) -> dict[str, float]:
     """Seconds of wall time by phase, over all sittings of a run."""
     totals: dict[str, float] = defaultdict(float)
     for event in read_events(path):
-        if event.get("event") == SECONDS_EVENT:
-            totals[str(event["phase"])] += float(event["seconds"])
+        phase, seconds = event.get("phase"), event.get("seconds")
+        if event.get("event") == SECONDS_EVENT and isinstance(phase, str) and _is_finite(seconds):
+            totals[phase] += seconds
     return dict(totals)
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and isfinite(value)
 
 
 class Stopwatch:

@@ -106,7 +106,9 @@ def read_result(run_dir: Path, job: Job) -> JsonObject | None:
     """The stored result of exactly this job, or None."""
     try:
         content = json.loads(_result_path(run_dir, job.name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict):
         return None
     same = content.get("kind") == job.kind and content.get("arguments") == job.arguments
     result = content.get("result")

@@ -12,7 +12,7 @@ import yaml
 from nas_search.errors import InputError
 from nas_search.files import write_text_atomic
 from nas_search.search.config import SearchConfig
-from nas_search.search.jobs import JOBS_FOLDER
+from nas_search.search.jobs import JOBS_FOLDER, is_disk_full
 from nas_search.search.lock import RunLock
 from nas_search.search.training import CHECKPOINTS_FOLDER
 from nas_search.space.search_space import SearchSpace, load_space
@@ -78,28 +78,32 @@ def open_run(path: Path, config: SearchConfig, space: SearchSpace) -> Iterator[R
     begins.
     """
     run = RunDirectory(path)
-    created = not path.exists()
-    _make(path)
+    created = _make(path)
     try:
         with RunLock(path / LOCK):
             _store_or_compare(run, config, space)
             yield run
     except InputError:
         if created and not run.journal.exists():
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(created, ignore_errors=True)
         raise
 
 
-def _make(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: a file; give a folder for the run")
-    if path.is_dir() and not (path / CONFIG).exists() and _holds_something_else(path):
-        raise InputError(f"{path}: not empty and not a run directory; give another folder")
+def _make(path: Path) -> Path | None:
+    """Create the folders; returns the topmost one that was not there, None if the run directory was."""
     try:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path}: a file; give a folder for the run")
+        if path.is_dir() and not (path / CONFIG).is_file() and _holds_something_else(path):
+            raise InputError(f"{path}: not empty and not a run directory; give another folder")
         for folder in (path, path / JOBS_FOLDER, path / CHECKPOINTS_FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, NotADirectoryError) as error:
-        raise InputError(f"{path}: cannot be created: {error.strerror}") from None
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise InputError(f"{str(path)[:200]}: cannot be a run directory: {error.strerror}") from None
+    return missing[-1] if missing else None
 
 
 def _holds_something_else(path: Path) -> bool:

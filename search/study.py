@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nas_search.errors import InputError
 from nas_search.profiler.table import LatencyTable
 from nas_search.search.choice import choose_winner, confirmed_front, search_front
 from nas_search.search.config import SearchConfig
@@ -54,8 +55,11 @@ class Study:
         begun = run.journal.exists()
         trials = read_trials(run.journal) if begun else []
         facts = read_facts(run.journal) if begun else {}
-        self.facts = Facts.model_validate(facts) if facts else None
-        records = [record_of(trial) for trial in trials if CANDIDATE in trial.user_attrs]
+        try:
+            self.facts = Facts.model_validate(facts) if facts else None
+            records = [record_of(trial) for trial in trials if CANDIDATE in trial.user_attrs]
+        except (ValidationError, KeyError, ValueError) as error:
+            raise InputError(f"{run.journal}: damaged, not a study of this program ({_one_line(error)})") from None
         self._records = _with_confirmations(records, read_confirmations(run.path))
 
     @classmethod
@@ -159,3 +163,7 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         "confirmed_latency_ms": confirmed.latency.latency_ms if confirmed else None,
         "confirmed_bits_per_byte": confirmed.bits_per_byte if confirmed else None,
     }
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.rung_result import RungResult
 from nas_search.search.jobs import Job, read_result
@@ -50,9 +52,12 @@ class Training:
         )
 
     def result(self, job: Job) -> RungResult | None:
-        """The result of a job that was done, in this sitting or an earlier one."""
+        """The result of a job that was done, in this sitting or an earlier one; a damaged one is none."""
         stored = read_result(self.run_dir, job)
-        return None if stored is None else RungResult.model_validate(stored)
+        try:
+            return None if stored is None else RungResult.model_validate(stored)
+        except ValidationError:
+            return None
 
     def forget(self, job: Job) -> None:
         """Remove the checkpoints from which a job's training could go on."""

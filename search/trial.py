@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nas_search.profiler.measurement import Measurement
 from nas_search.search.rungs import Standing
@@ -21,7 +21,7 @@ class SeedScore(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int
-    bits_per_byte: float
+    bits_per_byte: float = Field(allow_inf_nan=False)
     weights: str
 
 
@@ -32,7 +32,7 @@ class Confirmation(BaseModel):
 
     latency: Measurement
     tokens: int
-    scores: tuple[SeedScore, ...]
+    scores: tuple[SeedScore, ...] = Field(min_length=1)
 
     @property
     def bits_per_byte(self) -> float:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from nas_search.errors import InputError, first_problem
 from nas_search.space.notation import format_operators, parse_architecture, parse_operators
 from nas_search.space.operators.base import OperatorSpec
+from nas_search.yaml_text import parse_yaml
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
 DTYPE_BYTES: dict[DType, int] = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
@@ -80,11 +81,7 @@ class Architecture(BaseModel):
     @classmethod
     def from_yaml(cls, text: str, where: str = "YAML") -> Architecture:
         """From YAML or JSON text. Raises InputError that names ``where``."""
-        try:
-            fields = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"architecture {where}: not YAML: {' '.join(str(error).split())}") from None
-        return cls.checked(fields, where)
+        return cls.checked(parse_yaml(text, f"architecture {where}"), where)
 
     def to_yaml(self) -> str:
         """As YAML that :meth:`from_yaml` reads."""

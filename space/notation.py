@@ -22,8 +22,8 @@ MAX_OPERATORS = 4096
 _TOKEN = re.compile(
     r"\s*(?:(?P<open>\()|(?P<close>\))|(?P<item>[A-Za-z][A-Za-z0-9_-]*(?:=[^\s()\[\]]+)?)(?P<options>\[[^\]]*\]?)?)"
 )
-_REPEAT = re.compile(r"x(\d+)(?![^\s()])")
-_WIDTH = re.compile(r"w(\d+)$")
+_REPEAT = re.compile(r"x0*([0-9]*)(?![^\s()])")
+_WIDTH = re.compile(r"w([0-9]{1,9})$")
 
 
 class NotationError(InputError):
@@ -159,9 +159,10 @@ class _Parser:
             raise self._error(token.column, "the group is empty")
         self._next()
         match = _REPEAT.match(self.text, self.position)
-        if match is None or int(match[1][:9]) < 1:
+        if match is None or not match[1]:
             raise self._error(self.position + 1, "expected a repeat count such as x2 after ')'")
-        if int(match[1][:9]) * len(operators) > MAX_OPERATORS:
+        # Nine digits are beyond any network, and few enough to be turned into a number.
+        if len(match[1]) > 9 or int(match[1]) * len(operators) > MAX_OPERATORS:
             raise self._error(self.position + 1, f"{match[0]} gives more than {MAX_OPERATORS} operators")
         self.position = match.end()
         return operators * int(match[1])

@@ -11,7 +11,6 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from nas_search.errors import InputError, first_problem
@@ -34,6 +33,7 @@ from nas_search.space.notation import parse_operator
 from nas_search.space.package_data import is_file_name, packaged_names, read_file, read_packaged, suggestion
 from nas_search.space.sample import draw_plan
 from nas_search.space.space_definition import SpaceDefinition
+from nas_search.yaml_text import parse_yaml
 
 SPACES_FOLDER = "spaces"
 
@@ -256,8 +256,6 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
 
 def _read_space(text: str, where: str) -> SearchSpace:
     try:
-        return SearchSpace.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise InputError(f"search space {where}: not YAML: {' '.join(str(error).split())}") from None
+        return SearchSpace.model_validate(parse_yaml(text, f"search space {where}"))
     except ValidationError as error:
         raise InputError(f"search space {where}: {first_problem(error)}") from None

@@ -46,13 +46,13 @@ class SpaceDefinition(BaseModel):
     ffn: str = "f"
     ratios: tuple[str, ...] = Field(min_length=1)
     ffns: tuple[FfnChoice, ...] = Field(min_length=1)
-    max_repeats: Count
+    max_repeats: Annotated[int, Field(strict=True, ge=1, le=512)]
     interleave: tuple[str, ...] = Field((NO_INTERLEAVE,), min_length=1)
     widths: tuple[Count, ...] = Field(min_length=1)
     width: Literal["gene", "derived"] = "gene"
     max_operators: Annotated[int, Field(strict=True, ge=1, le=512)]
     vocabulary: Count | None = None
-    meta_tokens: Annotated[int, Field(strict=True, ge=0)] = 0
+    meta_tokens: Annotated[int, Field(strict=True, ge=0, le=1 << 16)] = 0
     tied_head: bool = True
 
     @field_validator("mixers")

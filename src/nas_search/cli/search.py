@@ -91,15 +91,13 @@ def resume(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run dire
 
 
 def _configuration(path: Path | None, given: dict[str, Any]) -> "SearchConfig":
-    import yaml
-
     from nas_search.search.config import SearchConfig
 
     fields: dict[str, Any] = {}
     if path is not None:
         try:
             fields = SearchConfig.from_yaml(path.read_text(encoding="utf-8"), str(path)).model_dump(exclude_unset=True)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--config {path}: cannot be read: {error}") from None
     fields.update({name: value for name, value in given.items() if value is not None})
     return SearchConfig.checked(fields, "search")

@@ -45,6 +45,9 @@ def _write(study: "Study", csv: Path | None, parquet: Path | None) -> None:
     from nas_search.errors import InputError
     from nas_search.files import write_atomic, write_text_atomic
 
+    for path in (csv, parquet):
+        if path is not None and path.exists() and not path.is_file():
+            raise InputError(f"{path}: not a file that can be replaced; give the name of a new one")
     frame = study.dataframe()
     try:
         if csv is not None:
@@ -54,7 +57,7 @@ def _write(study: "Study", csv: Path | None, parquet: Path | None) -> None:
             frame.to_parquet(buffer, index=False)
             write_atomic(parquet, buffer.getvalue())
     except OSError as error:
-        raise InputError(f"cannot write {error.filename}: {error.strerror}") from None
+        raise InputError(f"cannot write {csv or parquet}: {error.strerror}") from None
 
 
 def report(run: Run) -> None:
