@@ -20,7 +20,7 @@ def test_damaged_confirmations(bench: Bench, content: bytes) -> None:
         Study.open(bench.folder / "run")
 
 
-@pytest.mark.parametrize(("old", "new"), [('"fate"', '"fat"'), ('"proposal_index": ', '"proposal_indices": ')])
+@pytest.mark.parametrize(("old", "new"), [('"fate"', '"fat"'), ('"proposal_index":', '"proposal_indices":')])
 def test_a_journal_of_another_program(bench: Bench, old: str, new: str) -> None:
     bench.run("run", trials=2)
     path = bench.folder / "run" / "study.journal"
