@@ -34,4 +34,6 @@ def measure_architectures(
         networks = [TimedNetwork(architecture, seed + i) for i, architecture in enumerate(architectures)]
         tasks = [network.workload_task(workload) for network in networks]
         samples = time_interleaved(tasks, stop or StopRule(), seed=seed, progress=progress)
-    return measurements_of(samples, clock=clock, kernels=kernels_in_use(), device_id=device.id, workload=str(workload))
+    operators = [operator for architecture in architectures for operator in architecture.operators]
+    kernels = kernels_in_use(operators, device, workload.dtype)
+    return measurements_of(samples, clock=clock, kernels=kernels, device_id=device.id, workload=str(workload))

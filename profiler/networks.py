@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 
-from nas_search.profiler.device import TIMING_THREADS
+from nas_search.profiler.device import TIMING_THREADS, Device
 from nas_search.profiler.phases import Phase
 from nas_search.profiler.timing import MAX_RUNS_PER_SAMPLE, Task
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
+from nas_search.space.kernels.report import inference_kernels
 from nas_search.space.model import HybridLM
+from nas_search.space.operators.base import OperatorSpec
 
 # Room behind a step's context: a sample runs a step so often before the position is set back.
 SPARE_POSITIONS = MAX_RUNS_PER_SAMPLE
@@ -30,11 +32,14 @@ def timing_session() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def kernels_in_use() -> tuple[str, ...]:
-    """What computes on a CPU: PyTorch's own operators, its matrix libraries and vector instructions."""
+def kernels_in_use(operators: Iterable[OperatorSpec], device: Device, dtype: str) -> tuple[str, ...]:
+    """What computes: the kernels that these operators run; on a CPU PyTorch's libraries and vector instructions too."""
+    kernels = inference_kernels(operators, device.name, dtype)
+    if device.name != "cpu":
+        return kernels
     libraries = {"mkl": torch.backends.mkl, "onednn": torch.backends.mkldnn}
     there = (name for name, library in libraries.items() if library.is_available())
-    return ("pytorch", *there, torch.backends.cpu.get_cpu_capability())
+    return (*kernels, *there, torch.backends.cpu.get_cpu_capability())
 
 
 class TimedNetwork:

@@ -54,7 +54,7 @@ def record_table(
         raise InputError(f"sample: {len(calibration)} networks to calibrate on; at least {MIN_NETWORKS} are needed")
     whole = [*calibration, *held_out, *held_out]
     sessions, kernels = run_sessions(
-        plan, whole, workloads, meta_tokens=meta_tokens, seed=seed, stop=stop, progress=progress
+        plan, whole, workloads, device=device, meta_tokens=meta_tokens, seed=seed, stop=stop, progress=progress
     )
     table = _uncalibrated(sessions, device, kernels, seed)
     records = {str(session.workload): _record(table, session, calibration, held_out) for session in sessions}

@@ -11,6 +11,7 @@ import psutil
 from nas_search.errors import InputError
 from nas_search.profiler.cells import Cell, PhaseSetting
 from nas_search.profiler.cost_model import CostModel
+from nas_search.profiler.device import Device
 from nas_search.profiler.phases import Phase, weighted_phases
 from nas_search.profiler.robust import Matrix, Vector
 from nas_search.profiler.stacks import StackPlan
@@ -77,6 +78,7 @@ def run_sessions(
     whole: Sequence[Architecture],
     workloads: Sequence[Workload],
     *,
+    device: Device,
     meta_tokens: int,
     seed: int,
     stop: StopRule,
@@ -99,7 +101,9 @@ def run_sessions(
             tasks = _tasks(stacks, others, workload, phases)
             samples = time_interleaved(tasks, stop, seed=seed, progress=_shifted(progress, i, len(workloads)))
             sessions.append(Session(plan, workload, phases, samples))
-        return sessions, kernels_in_use()
+    dtypes = dict.fromkeys(workload.dtype for workload in workloads)
+    kernels = (kernel for dtype in dtypes for kernel in kernels_in_use(plan.operators, device, dtype))
+    return sessions, tuple(dict.fromkeys(kernels))
 
 
 def check_memory(networks: Sequence[Architecture]) -> None:

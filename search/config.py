@@ -19,7 +19,7 @@ from nas_search.space.package_data import is_file_name
 from nas_search.yaml_text import parse_yaml
 
 # A run may go on with other values of these: they say when to stop and how fast to work, not what to find.
-MAY_CHANGE = frozenset({"trials", "proposals", "hours", "workers", "confirm_members"})
+MAY_CHANGE = frozenset({"trials", "proposals", "hours", "workers", "confirm_members", "strict_kernels"})
 PROPOSALS_PER_TRIAL = 20
 CONFIRM_TOKENS_FACTOR = 2
 
@@ -30,7 +30,8 @@ class SearchConfig(BaseModel):
     ``trials`` counts trained candidates, ``proposals`` everything that the sampler proposed (default 20 for each
     trial), ``hours`` is the time until the last proposal. ``tokens`` is the training budget of the top rung,
     ``lowest_rung`` the smallest budget at which losses are compared at all. With ``deterministic`` proposal n
-    sees exactly proposals 0 to n - ``workers``.
+    sees exactly proposals 0 to n - ``workers``. With ``strict_kernels`` a search on a GPU does not begin if an operator
+    would run a slower kernel than it could.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class SearchConfig(BaseModel):
     confirm_members: int = Field(4, ge=0)
     confirm_tokens: int | None = Field(None, ge=1)
     confirm_seeds: int = Field(2, ge=1, le=16)
+    strict_kernels: bool = False
     recipe: TrainingRecipe = Field(default_factory=lambda: TrainingRecipe.model_validate({}))
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ from nas_search.search.sitting import Sitting
 from nas_search.search.study import Facts, Study
 from nas_search.search.table_stage import frozen_table, keep_table
 from nas_search.search.training import Training
+from nas_search.space.kernels.report import check_kernels
 
 VERSIONS = ("nas-search", "torch", "numpy", "optuna")
 SAME = ("space", "corpus", "table", "limit_ms", "penalty_loss")
@@ -46,6 +47,13 @@ def run_search(
     same call goes on.
     """
     setting = prepare(config)
+    check_kernels(
+        setting.space.operator_specs(),
+        setting.device.name,
+        dtype=setting.workload.dtype,
+        strict=setting.config.strict_kernels,
+        note=observer.note,
+    )
     try:
         with open_run(run_dir, setting.config, setting.space) as run:
             log = EventLog(run.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,9 @@ from torch.nn import functional
 
 from nas_search.errors import InputError
 from nas_search.space.architecture import Architecture
-from nas_search.space.operators.module import WEIGHT_STD, Cursor, Mixer, State
+from nas_search.space.kernels.fused.choice import STEP_CHOICES
+from nas_search.space.operators.base import OperatorSpec
+from nas_search.space.operators.module import WEIGHT_STD, Cursor, State
 from nas_search.space.operators.rms_norm import RMSNorm
 
 
@@ -19,6 +22,7 @@ from nas_search.space.operators.rms_norm import RMSNorm
 class ModelState:
     """What decoding keeps: a state for each layer, and the position [1] of the next token, on device and on host."""
 
+    batch: int
     layers: tuple[State, ...]
     index: Tensor
     length: int
@@ -37,10 +41,11 @@ class ModelState:
 class Layer(nn.Module):
     """``x + mixer(norm(x))``."""
 
-    def __init__(self, mixer: Mixer, width: int) -> None:
+    def __init__(self, operator: OperatorSpec, width: int) -> None:
         super().__init__()
+        self.notation = operator.notation
         self.norm = RMSNorm(width)
-        self.mixer = mixer
+        self.mixer = operator.build(width)
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         """A whole sequence [B, T, C]."""
@@ -48,7 +53,13 @@ class Layer(nn.Module):
         return x + mixed
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
-        """One token [B, C]."""
+        """One token [B, C]; on a GPU in fused kernels where they are faster."""
+        if x.is_cuda:
+            return STEP_CHOICES.step(self, x, state, cursor)
+        return self.plain_step(x, state, cursor)
+
+    def plain_step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
+        """One token [B, C], an operation at a time."""
         return x + self.mixer.step(self.norm(x), state, cursor)
 
 
@@ -64,7 +75,7 @@ class HybridLM(nn.Module):
             # Logits of a tied head then start at unit scale whatever the width; at width 2048 it is the usual 0.02.
             self.embedding = nn.Parameter(torch.randn(architecture.vocabulary, width).mul_(width**-0.5))
             self.meta_tokens = _meta_tokens(architecture)
-            self.layers = nn.ModuleList(Layer(operator.build(width), width) for operator in architecture.operators)
+            self.layers = nn.ModuleList(Layer(operator, width) for operator in architecture.operators)
             self.norm = RMSNorm(width)
             self.head = (
                 None if architecture.tied_head else nn.Parameter(torch.randn_like(self.embedding).mul_(WEIGHT_STD))
@@ -85,7 +96,7 @@ class HybridLM(nn.Module):
         positions = max_length + self.architecture.meta_tokens
         like = self.embedding
         layers = tuple(layer.mixer.new_state(batch, positions, like.device, like.dtype) for layer in self._layers())
-        return ModelState(layers, torch.zeros(1, dtype=torch.int64, device=like.device), 0, positions)
+        return ModelState(batch, layers, torch.zeros(1, dtype=torch.int64, device=like.device), 0, positions)
 
     def prefill(self, tokens: Tensor, state: ModelState) -> Tensor:
         """Read tokens [B, T] from position 0 into a fresh state; logits [B, V] of the token that follows."""
@@ -98,11 +109,18 @@ class HybridLM(nn.Module):
     def step(self, tokens: Tensor, state: ModelState) -> Tensor:
         """Read one token [B] of each sequence; logits [B, V] of the one that follows. In place on ``state``."""
         state.claim(1)
-        cursor = Cursor(state.index, state.length)
-        x = functional.embedding(tokens, self.embedding)
-        for layer, layer_state in zip(self._layers(), state.layers, strict=True):
-            x = layer.step(x, layer_state, cursor)
+        logits = self.step_at(tokens, state.layers, Cursor(state.index, state.length))
         state.index.add_(1)
+        return logits
+
+    def step_at(self, tokens: Tensor, states: Iterable[State], cursor: Cursor) -> Tensor:
+        """Logits [B, V] after tokens [B] at ``cursor``, in place on the layers' states; the position stays.
+
+        A state is taken when its layer's turn comes, and the next one, or the end, is asked for when it is done.
+        """
+        x = functional.embedding(tokens, self.embedding)
+        for layer, layer_state in zip(self._layers(), states, strict=True):
+            x = layer.step(x, layer_state, cursor)
         return self._logits(x)
 
     @torch.inference_mode()

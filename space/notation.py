@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, first_problem
 from nas_search.space.operators.base import OperatorSpec
 from nas_search.space.operators.registry import operator_types
 
@@ -51,6 +51,11 @@ class _Token(NamedTuple):
     options: str | None
     column: int
     end: int
+
+
+class _Option(NamedTuple):
+    value: str
+    column: int
 
 
 def parse_operator(text: str) -> OperatorSpec:
@@ -191,27 +196,40 @@ class _Parser:
             raise self._error(token.column, f"unknown operator '{token.text}' (known: {known})")
         options = self._options(token)
         try:
-            return types[token.text].model_validate(options)
+            return types[token.text].model_validate({name: option.value for name, option in options.items()})
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            column = token.end - len(token.options or "") + 2 + (token.options or "")[1:].find(name)
-            if first["type"] == "extra_forbidden":
-                raise self._error(column, f"'{token.text}' has no option '{name}'") from None
-            raise self._error(column, f"{name}={options[name]}: {_lower(first['msg'])}") from None
+            raise self._refusal(token, options, types[token.text], error) from None
 
-    def _options(self, token: _Token) -> dict[str, str]:
+    def _refusal(
+        self, token: _Token, options: dict[str, _Option], spec: type[OperatorSpec], error: ValidationError
+    ) -> NotationError:
+        """What is wrong with an option: its column, name, value and the rule that it breaks."""
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if name not in options:  # one that is missing, or a rule over several
+            return self._error(token.column, f"'{token.text}': {first_problem(error)}")
+        value, column = options[name]
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(spec.option_names()) or "none"
+            return self._error(column, f"'{token.text}' has no option '{name}' (known: {known})")
+        rule = problem["msg"].removeprefix("Value error, ")
+        return self._error(column, f"{name}={_excerpt(value)}: {_lower(rule)}")
+
+    def _options(self, token: _Token) -> dict[str, _Option]:
         if token.options is None:
             return {}
         if not token.options.endswith("]"):
             raise self._error(token.end + 1, "']' is missing")
-        options: dict[str, str] = {}
+        options: dict[str, _Option] = {}
         column = token.end - len(token.options) + 2
         for part in token.options[1:-1].split(","):
-            name, equals, value = part.strip().partition("=")
-            if not name or not equals or not value or name in options:
-                raise self._error(column, f"expected options such as [heads=8,kv=2], found '{part}'")
-            options[name] = value
+            name, _, value = (side.strip() for side in part.partition("="))
+            if not name or not value:
+                raise self._error(column, f"expected options such as [heads=8,kv=2], found '{_excerpt(part)}'")
+            start = column + len(part) - len(part.lstrip())
+            if name in options:
+                raise self._error(start, f"'{name}' is given twice")
+            options[name] = _Option(value, start)
             column += len(part) + 1
         return options
 

@@ -7,15 +7,21 @@ operator sequence is meaningful at every width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from inspect import isabstract
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
+
+MAX_SIZE = 1 << 20
+"""No integer option of an operator is above the greatest width of a network."""
 
 
 def default_head_dim(width: int) -> int:
@@ -37,11 +43,30 @@ class OperatorSpec(BaseModel, ABC):
     ValueError for a width that the operator cannot have; the other methods assume a checked width.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
     code: ClassVar[str]
     title: ClassVar[str]
     mixes_tokens: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_an_operator(cls, value: Any) -> Any:
+        if isabstract(cls) and not isinstance(value, cls):
+            raise ValueError("an operator is written as in the notation, such as a[heads=4]")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _is_not_absurd(cls, value: Any) -> Any:
+        if isinstance(value, int) and value > MAX_SIZE:
+            raise PydanticKnownError("less_than_equal", {"le": MAX_SIZE})
+        return value
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """The options as the notation writes them."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
 
     @property
     def notation(self) -> str:
@@ -78,6 +103,10 @@ class OperatorSpec(BaseModel, ABC):
     @abstractmethod
     def reference(self) -> Callable[[Any, Tensor], Tensor]:
         """A plain recurrence ``(module, x [B, T, C]) -> [B, T, C]`` that is obviously right. Imports torch."""
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """What may have faster kernels than plain PyTorch, by phase; nothing by default. Imports torch."""
+        return {}
 
 
 def _option(value: object) -> str:

@@ -25,3 +25,14 @@ def from_chunks(x: Tensor, tokens: int) -> Tensor:
     x = x.flatten(1, 2)
     # Even a slice of everything costs its gradient a copy.
     return x if x.shape[1] == tokens else x[:, :tokens]
+
+
+def chunks_first(x: Tensor, length: int) -> Tensor:
+    """x [B, T, H, D] as [chunks, B * H, length, D]: a loop over chunks then cuts contiguous pieces."""
+    return into_chunks(x, length).permute(1, 0, 3, 2, 4).flatten(1, 2)
+
+
+def chunks_back(x: Tensor, batch: int, tokens: int) -> Tensor:
+    """The inverse of :func:`chunks_first`: x [chunks, B * H, length, D] as [B, T, H, D]."""
+    count, _, length, size = x.shape
+    return from_chunks(x.view(count, batch, -1, length, size).permute(1, 0, 3, 2, 4), tokens)

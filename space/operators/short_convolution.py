@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nas_search.space.kernels import causal_conv1d
+from nas_search.space.kernels.registry import Operation
 from nas_search.space.operators.autograd import apply
 
 
@@ -35,7 +37,8 @@ class ShortConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """A whole sequence [B, T, channels], zeros before it."""
-        return apply(_CausalConvolution, x, self.weight, self.bias)
+        y: Tensor = CONVOLUTION.on(x.device)(x, self.weight, self.bias)
+        return y
 
     def new_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> Tensor:
         """The inputs [B, K - 1, channels] before the first token: zeros."""
@@ -51,10 +54,27 @@ class ShortConvolution(nn.Module):
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
         """One token [B, channels]; shifts it into the state."""
-        window = torch.cat((state, x.unsqueeze(1)), 1)
-        state.copy_(window[:, 1:])
-        y: Tensor = torch.linalg.vecdot(window, self.weight, dim=1)
-        return y if self.bias is None else y.add_(self.bias)
+        y: Tensor = CONVOLUTION_STEP.on(x.device)(state, x, self.weight, self.bias)
+        return y
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution of x [B, T, channels] with weight [K, channels], zeros before it."""
+    return apply(_CausalConvolution, x, weight, bias)
+
+
+def convolve_token(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The same for one token [B, channels], which is shifted into the state [B, K - 1, channels]."""
+    window = torch.cat((state, x.unsqueeze(1)), 1)
+    state.copy_(window[:, 1:])
+    y: Tensor = torch.linalg.vecdot(window, weight, dim=1)
+    return y if bias is None else y.add_(bias)
+
+
+CONVOLUTION = Operation("short convolution", convolve, (causal_conv1d.CONVOLUTION,))
+CONVOLUTION_STEP = Operation(
+    "short convolution of one token", convolve_token, (causal_conv1d.CONVOLUTION_STEP,), in_place=True
+)
 
 
 class _CausalConvolution(torch.autograd.Function):

@@ -17,8 +17,12 @@ class RunError(Exception):
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong, as ``field: message``."""
+    """The first thing that is wrong, as ``field: message, not value``."""
     problem = error.errors()[0]
     field = ".".join(map(str, problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")
+    value = problem["input"]
+    # Our own messages name the value; pydantic's do not.
+    if isinstance(value, int | float) and not problem["msg"].startswith("Value error, "):
+        message = f"{message}, not {value}"
     return f"{field}: {message}" if field else message

@@ -61,7 +61,7 @@ def test_everything_is_recorded(table: LatencyTable) -> None:
             assert np.isfinite(table.predict_ms(network, workload))
             assert table.raw_ms(network, workload) > 0
     assert table.device == resolve_device("cpu")
-    assert table.info.kernels[0] == "pytorch"
+    assert table.info.kernels[0] == "PyTorch"
     assert {cell.n for cell in table.cells} == {4}
     assert all(cell.low_ms <= cell.latency_ms <= cell.high_ms for cell in table.cells)
 

@@ -6,8 +6,8 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from nas_search.space.operators.attention.kernels import CACHED_ATTENTION, CAUSAL_ATTENTION
 from nas_search.space.operators.attention.spec import Attention, AttentionSpec
 from nas_search.space.operators.module import Cursor, Mixer, Projection, State
 from nas_search.space.operators.rms_norm import rms_norm
@@ -69,13 +69,9 @@ class GroupedQueryAttention(Mixer):
         rotated = self._rotate_token(heads[:, : self.heads + self.kv_heads], cursor)
         # The query heads of a group are the rows of one small matrix: no copy of keys for each of them.
         q = rotated[:, : self.heads].view(batch, self.kv_heads, -1, self.head_dim)
-        slots = cache.shape[3]
         new = heads[:, self.heads :].view(batch, 2, self.kv_heads, 1, self.head_dim)
-        cache.index_copy_(3, self.slot(cursor, slots), new)
-        read = min(cursor.length, slots)
-        k, v = cache[:, :, :, :read].unbind(1)
-        mask = None if cursor.mask is None else cursor.mask[None, :read]
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        cache.index_copy_(3, self.slot(cursor, cache.shape[3]), new)
+        mixed = CACHED_ATTENTION.on(cache.device)(q, cache, cursor)
         return self.out_proj(mixed.view(batch, -1))
 
     def residual_weights(self) -> tuple[Tensor, ...]:
@@ -111,7 +107,8 @@ class AttentionModule(GroupedQueryAttention):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention over the whole sequence."""
-        return functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        mixed: Tensor = CAUSAL_ATTENTION.on(q.device)(q, k, v)
+        return mixed
 
     def slots(self, max_length: int) -> int:
         """A slot for every token."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -12,7 +12,11 @@ from nas_search.space.operators.base import OperatorSpec, check_divides, default
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
+
+# Published models have queries up to twice as wide as the network.
+MAX_QUERY_EXPANSION = 16
 
 
 class AttentionSizes(NamedTuple):
@@ -42,7 +46,7 @@ class AttentionSpec(OperatorSpec):
     heads: int | None = Field(None, gt=0)
     kv_heads: int | None = Field(None, gt=0, alias="kv")
     head_dim: int | None = Field(None, gt=0, multiple_of=2)
-    rope_theta: float = Field(10_000.0, gt=1)
+    rope_theta: float = Field(10_000.0, gt=1, le=1e12)
     qk_norm: bool = False
     qkv_bias: bool = False
 
@@ -53,7 +57,7 @@ class AttentionSpec(OperatorSpec):
         return AttentionSizes(heads, self.kv_heads or default_kv_heads(heads), head_dim)
 
     def check(self, width: int) -> None:
-        """Raise ValueError if heads do not divide the width or key-value heads do not divide heads."""
+        """Raise ValueError if heads do not fit the width, or key-value heads do not divide heads."""
         if self.heads is not None and self.head_dim is None:
             check_divides("heads", self.heads, width)
         if self.heads is None:
@@ -61,6 +65,11 @@ class AttentionSpec(OperatorSpec):
         sizes = self.sizes(width)
         if sizes.head_dim % 2:
             raise ValueError(f"head_dim={sizes.head_dim} is odd; rotary positions need pairs")
+        if sizes.query_width > MAX_QUERY_EXPANSION * width:
+            raise ValueError(
+                f"heads={sizes.heads} times head_dim={sizes.head_dim} is more than {MAX_QUERY_EXPANSION} times "
+                f"the width {width}"
+            )
         if sizes.heads % sizes.kv_heads:
             raise ValueError(f"kv={sizes.kv_heads} does not divide heads={sizes.heads}")
 
@@ -104,3 +113,10 @@ class Attention(AttentionSpec):
         from nas_search.space.operators.attention.reference import attention_reference
 
         return attention_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """Attention over a sequence, and over a cache."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.attention.kernels import CACHED_ATTENTION, CAUSAL_ATTENTION
+
+        return by_phase((CAUSAL_ATTENTION,), (CACHED_ATTENTION,))

@@ -27,12 +27,11 @@ from torch.autograd.function import once_differentiable
 
 from nas_search.space.operators.autograd import apply
 from nas_search.space.operators.chunking import chunk_length, from_chunks, into_chunks
+from nas_search.space.operators.decay import segment_decay
 
 CHUNK = 64
 # Half a megabyte of float32, a part of the second-level cache of one core.
 CACHED_ELEMENTS = 1 << 17
-# exp(-60) is 1e-26: beyond the precision of float64 beside any sum that it could enter.
-SMALLEST_LOG_DECAY = -60.0
 
 
 class Chunks(NamedTuple):
@@ -120,7 +119,7 @@ def _portions(chunks: Chunks) -> list[Chunks]:
 
 def _weights(chunks: Chunks) -> tuple[Tensor, Tensor]:
     """``exp(L_i - L_j)`` and, for j <= i, the same times ``c_i . b_j``: [B, n, H, L, L]."""
-    decay = _segment_decay(chunks.total)
+    decay = segment_decay(chunks.total)
     gram = (chunks.c @ chunks.b.mT).tril_().unsqueeze(3)
     return decay, (torch.unflatten(decay, 2, (chunks.groups, -1)) * gram).flatten(2, 3)
 
@@ -175,15 +174,6 @@ def _between_backward(chunks: Chunks, states: Tensor, grad: Tensor, into: tuple[
     heads, size = chunks.u.shape[3:]
     product = (states[:, 1:] * grad_states).sum(3)
     return product.view(len(product), count - 1, heads, size).sum(-1)
-
-
-def _segment_decay(total: Tensor) -> Tensor:
-    """``exp(L_i - L_j)`` [..., L, L] from [..., L]; above the diagonal it is 1 and must not be used.
-
-    Clamped before the exponential: above the diagonal the difference is positive and would overflow, and far below
-    it results too small to matter would be denormal numbers, with which processors are slow.
-    """
-    return (total.unsqueeze(-1) - total.unsqueeze(-2)).clamp_(SMALLEST_LOG_DECAY, 0).exp_()
 
 
 def _to_end(total: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from nas_search.space.operators.base import OperatorSpec, default_head_dim
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
 
 
@@ -42,7 +43,7 @@ class Mamba2(OperatorSpec):
     title: ClassVar[str] = "Mamba-2"
 
     head_dim: int | None = Field(None, gt=0)
-    state: int | None = Field(None, gt=0)
+    state: int | None = Field(None, gt=0, le=4096)
     expand: int = Field(2, gt=0, le=16)
     groups: int = Field(1, gt=0)
     conv: int = Field(4, gt=0, le=64)
@@ -89,3 +90,11 @@ class Mamba2(OperatorSpec):
         from nas_search.space.operators.mamba2.reference import mamba2_reference
 
         return mamba2_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """Convolution and scan, and both for one token."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.mamba2.kernels import STATE_SPACE_SCAN, STATE_SPACE_STEP
+        from nas_search.space.operators.short_convolution import CONVOLUTION, CONVOLUTION_STEP
+
+        return by_phase((CONVOLUTION, STATE_SPACE_SCAN), (CONVOLUTION_STEP, STATE_SPACE_STEP))

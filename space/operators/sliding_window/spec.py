@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from nas_search.space.operators.attention.spec import AttentionSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
 
 
@@ -42,3 +43,11 @@ class SlidingWindowAttention(AttentionSpec):
         from nas_search.space.operators.sliding_window.reference import sliding_window_reference
 
         return sliding_window_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """Attention in the window over a sequence, and over a cache."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.attention.kernels import CACHED_ATTENTION
+        from nas_search.space.operators.sliding_window.kernels import WINDOWED_ATTENTION
+
+        return by_phase((WINDOWED_ATTENTION,), (CACHED_ATTENTION,))

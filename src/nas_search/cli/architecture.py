@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_search.cli.console import Json, print_json, stderr, stdout
+from nas_search.cli.doctor import StrictKernels
 from nas_search.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def profile(
         str, typer.Option(help="decode:CONTEXT, prefill:PROMPT or generate:NEW, with ',batch=N' and ',prompt=N'.")
     ] = "decode:256",
     seed: Annotated[int, typer.Option(help="Seed of weights and tokens.")] = 0,
+    strict_kernels: StrictKernels = False,
     json: Json = False,
 ) -> None:
     """Measure an architecture end to end on a device."""
@@ -94,7 +96,12 @@ def profile(
     resolved, question = resolve_architecture(architecture), Workload.parse(workload)
     place = resolve_device(device)
     from nas_search.profiler.measure import measure_architectures
+    from nas_search.space.kernels.report import check_kernels
 
+    def note(line: str) -> None:
+        stderr().print(line, markup=False)
+
+    check_kernels(resolved.operators, place.name, dtype=question.dtype, strict=strict_kernels, note=note)
     with progress_bar(stderr(), "measuring") as report:
         measurement = measure_architectures([resolved], question, device=place, seed=seed, progress=report)[0]
     if json:

@@ -1,10 +1,11 @@
 """The entry point: one command line, one place where errors become messages and exit codes."""
 
 import sys
+import warnings
 
 import typer
 
-from nas_search.cli import architecture, search, study, table
+from nas_search.cli import architecture, doctor, search, study, table
 from nas_search.errors import InputError, RunError
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -23,10 +24,12 @@ search.register(app)
 study.register(app)
 architecture.register(app)
 table.register(app)
+doctor.register(app)
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    warnings.showwarning = _show_warning
     sys.exit(_run())
 
 
@@ -48,3 +51,8 @@ def _run() -> int:
 def _complain(message: str, code: int) -> int:
     print(f"nas-search: {' '.join(message.split())}", file=sys.stderr)
     return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """One line, as for an error: where in the code a warning comes from says nothing to a user."""
+    _complain(f"warning: {message}", 0)

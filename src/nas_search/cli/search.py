@@ -50,6 +50,9 @@ def search(
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic", help="The same proposals however fast workers are.")
     ] = None,
+    strict_kernels: Annotated[
+        bool | None, typer.Option("--strict-kernels", help="Fail if an operator would run a slower kernel on a GPU.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options win.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run directory (default: named after the search, in runs/).")] = None,
     json: Json = False,
@@ -79,6 +82,7 @@ def search(
         "seed": seed,
         "table": table,
         "deterministic": deterministic,
+        "strict_kernels": strict_kernels,
     }
     _run(_configuration(config, given), run, json=json)
 

@@ -1,0 +1,71 @@
+"""Number formats of an operation's inputs, which may be tensors, named tuples of tensors, or anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+HALF = frozenset({torch.bfloat16, torch.float16})
+FLOATS = HALF | {torch.float32}
+
+
+def number_format(*values: Any) -> torch.dtype | None:
+    """The narrowest floating-point format among the tensors of ``values``; None if there is none."""
+    formats = (x.dtype for x in _tensors(values) if x.is_floating_point())
+    return min(formats, key=lambda dtype: dtype.itemsize, default=None)
+
+
+def alike(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in the narrowest format among them: kernels want one, and autocast leaves several."""
+    narrowest = number_format(*tensors)
+    return tuple(x.to(narrowest) for x in tensors)
+
+
+def in_float32(function: Callable[..., Any], *, in_place: bool = False) -> Callable[..., Any]:
+    """``function`` for inputs in half precision: computed in float32, its first output given back in their format.
+
+    Further outputs, such as a final state, stay in float32. With ``in_place`` the function changes its first
+    argument, and the argument in half precision gets the result.
+    """
+
+    @wraps(function)
+    def widened(*inputs: Any) -> Any:
+        given = number_format(*inputs)
+        if given not in HALF:
+            return function(*inputs)
+        wide = _map(inputs, _widen)
+        # Autocast would narrow the matrix products again.
+        with torch.autocast(next(_tensors(wide)).device.type, enabled=False):
+            outputs = function(*wide)
+        if in_place and wide[0] is not inputs[0]:
+            inputs[0].copy_(wide[0])
+        if isinstance(outputs, Tensor):
+            return outputs.to(given)
+        return outputs[0].to(given), *outputs[1:]
+
+    return widened
+
+
+def _widen(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in HALF else x
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _tensors(part)
+
+
+def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        make = getattr(value, "_make", tuple)
+        return make(_map(part, change) for part in value)
+    return value

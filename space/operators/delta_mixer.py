@@ -1,0 +1,77 @@
+"""The module that DeltaNet and Gated DeltaNet share: projections, short convolutions, the delta rule."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas_search.space.operators.delta_rule import DeltaToken, chunked_delta_rule, delta_step
+from nas_search.space.operators.delta_spec import DeltaSizes
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.rms_norm import RMSNorm, l2_normalise
+from nas_search.space.operators.short_convolution import ShortConvolution
+
+NORM_EPS = 1e-5
+
+
+class DeltaMixer(Mixer):
+    """``in_proj`` holds the rows of query, key and value, then those of the gates that a subclass asks for.
+
+    Published operators scale queries by ``K ** -0.5``. The norm of the output undoes it, so we leave it out and
+    multiply the norm's eps by K, which gives the same function.
+    """
+
+    def __init__(self, sizes: DeltaSizes, width: int, *, gate_rows: int, taps: int) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.in_proj = Projection(width, sizes.convolved + gate_rows)
+        self.conv = ShortConvolution(sizes.convolved, taps, bias=False)
+        self.norm = RMSNorm(sizes.value_dim, NORM_EPS * sizes.key_dim)
+        self.out_proj = Projection(sizes.inner, width)
+
+    @abstractmethod
+    def rates(self, gates: Tensor) -> tuple[Tensor, Tensor | None]:
+        """beta [..., H], and the log decays [..., H] of a gated rule, from gate rows [..., gate_rows]."""
+
+    @abstractmethod
+    def read_out(self, y: Tensor, gates: Tensor) -> Tensor:
+        """What goes into the output projection [..., inner], from y [..., H, V]."""
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        """A whole sequence [B, T, C]."""
+        qkv, gates = self._project(x)
+        if state is not None:
+            self.conv.fill_state(state[1], qkv)
+        y, final = chunked_delta_rule(*self._token(self.conv(qkv), gates))
+        if state is not None:
+            state[0].copy_(final)
+        return self.out_proj(self.read_out(y, gates))
+
+    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+        """The recurrent state [B, H, K, V] (keys by values) and the last inputs of the convolutions."""
+        shape = (batch, *self.sizes)
+        return torch.zeros(shape, device=device, dtype=dtype), self.conv.new_state(batch, device, dtype)
+
+    def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
+        """One token [B, C] of the recurrence."""
+        qkv, gates = self._project(x)
+        y = delta_step(state[0], self._token(self.conv.step(qkv, state[1]), gates))
+        return self.out_proj(self.read_out(y, gates))
+
+    def residual_weights(self) -> tuple[Tensor, ...]:
+        """The output projection."""
+        return (self.out_proj.weight,)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, ...]:
+        rows = self.in_proj.out_features
+        return self.in_proj(x).split_with_sizes((self.sizes.convolved, rows - self.sizes.convolved), -1)
+
+    def _token(self, convolved: Tensor, gates: Tensor) -> DeltaToken:
+        heads, key_dim, value_dim = self.sizes
+        parts = (2 * heads * key_dim, heads * value_dim)
+        qk, v = functional.silu(convolved).split_with_sizes(parts, -1)
+        q, k = l2_normalise(torch.unflatten(qk, -1, (2 * heads, key_dim))).chunk(2, -2)
+        return DeltaToken(q, k, torch.unflatten(v, -1, (heads, value_dim)), *self.rates(gates))

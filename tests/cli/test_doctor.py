@@ -1,0 +1,113 @@
+"""``nas-search doctor``, and ``--strict-kernels`` wherever it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_search.api import default_run_directory
+from nas_search.profiler.device import Device, resolve_device
+from nas_search.search.config import SearchConfig
+from nas_search.space.operators.registry import operator_types
+
+Cli = Callable[..., Any]
+PHASES = {"training", "prefill", "decode"}
+
+
+@pytest.fixture
+def two_gpus(no_kernel_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with two GPUs and no kernel package."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"Abacus {index}")
+    gpu = Device(name="cuda:1", fingerprint=resolve_device("cpu").fingerprint)
+    for module in ("nas_search.profiler.device", "nas_search.search.setting"):
+        monkeypatch.setattr(f"{module}.resolve_device", lambda name: gpu if name == "cuda:1" else resolve_device(name))
+
+
+@pytest.fixture
+def cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+
+
+@pytest.mark.usefixtures("cpu_only")
+def test_on_a_cpu_everything_is_pytorch(nas_search: Cli) -> None:
+    outcome = nas_search("doctor", "--strict-kernels", "--json")
+    assert outcome.code == 0
+    document = outcome.document
+    assert [device["name"] for device in document["devices"]] == ["cpu"]
+    assert {kernel["kernel"] for kernel in document["kernels"]} == {"PyTorch"}
+    assert not any(kernel["refused"] for kernel in document["kernels"])
+    phases = {(kernel["operator"], kernel["phase"]) for kernel in document["kernels"]}
+    assert phases == {(code, phase) for code in operator_types() for phase in PHASES}
+
+
+@pytest.mark.usefixtures("cpu_only")
+def test_versions_of_everything_that_matters(nas_search: Cli) -> None:
+    versions = nas_search("doctor", "--json").document["versions"]
+    assert {"torch", "triton", "flash-attn", "mamba-ssm", "causal-conv1d", "flash-linear-attention"} <= versions.keys()
+    assert versions["torch"][0].isdigit()
+    assert versions["causal-conv1d"] == "none" or versions["causal-conv1d"][0].isdigit()
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_every_device_is_told_with_the_reasons(nas_search: Cli) -> None:
+    document = nas_search("doctor", "--json").document
+    assert [device["name"] for device in document["devices"]] == ["cpu", "cuda:0", "cuda:1"]
+    (decode,) = [
+        kernel
+        for kernel in document["kernels"]
+        if (kernel["device"], kernel["operator"], kernel["phase"]) == ("cuda:1", "a", "decode")
+    ]
+    assert decode["kernel"] == "PyTorch"
+    assert list(decode["refused"]) == ["flash-attn flash_attn_with_kvcache"]
+    assert decode["packages"] == ["flash-attn"]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_for_people(nas_search: Cli) -> None:
+    outcome = nas_search("doctor")
+    assert outcome.code == 0
+    assert "cuda:1: Abacus 1" in outcome.out
+    assert "training, prefill" in outcome.out
+    assert "flash_attn_with_kvcache" in outcome.out
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_strict_fails_after_the_report(nas_search: Cli) -> None:
+    outcome = nas_search("doctor", "--strict-kernels", "--json")
+    assert outcome.code == 1
+    assert outcome.document["devices"]
+    assert outcome.err.startswith("nas-search: operator a, training: causal attention runs in PyTorch")
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_number_format_that_there_is_not(nas_search: Cli) -> None:
+    outcome = nas_search("doctor", "--dtype", "float8")
+    assert outcome.code == 2
+    assert "float8" in outcome.err
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_strict_profile_on_a_gpu_without_kernels_fails(nas_search: Cli) -> None:
+    outcome = nas_search("profile", "w64 m2 f", "--device", "cuda:1", "--strict-kernels")
+    assert outcome.code == 1
+    assert "operator m2, training: short convolution runs in PyTorch" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_strict_search_on_a_gpu_without_kernels_does_not_begin(nas_search: Cli, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 4000)
+    run = tmp_path / "run"
+    outcome = nas_search("--device", "cuda:1", "--strict-kernels", "--data", tmp_path / "text.txt", "--run", run)
+    assert outcome.code == 1
+    assert "--strict-kernels wants" in outcome.err
+    assert not run.exists()
+
+
+def test_strictness_does_not_make_it_another_search() -> None:
+    plain, strict = SearchConfig(), SearchConfig(strict_kernels=True)
+    assert default_run_directory(plain) == default_run_directory(strict)
+    assert strict.conflict_with(plain) is None
+    assert SearchConfig.from_yaml(strict.to_yaml(), "text").strict_kernels
