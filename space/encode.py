@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from nas_search.space.blocks import Block, build_block
-from nas_search.space.genome import FfnPolicy, StagePlan
+from nas_search.space.genome import Choice, FfnPolicy, StagePlan
+from nas_search.space.variants import Variants
 
 Catalogue = Mapping[Block, StagePlan]
 
@@ -30,6 +31,28 @@ def block_catalogue(
         stage = StagePlan(first, second, ratio, policy, 0)
         catalogue.setdefault(build_block(stage, ffn), stage)
     return MappingProxyType(catalogue)
+
+
+def variant_catalogue(sequence: Block, catalogue: Catalogue, variants: Variants) -> Catalogue:
+    """The blocks in ``sequence`` that a stage with options can build: all its operators of a code have the same.
+
+    ``catalogue`` has the blocks without options. Its first block comes first here too, with first choices: it is
+    what a stage of no repeats is written as.
+    """
+    first, empty = next(iter(catalogue.items()))
+    found = {variants.block(first, variants.first): empty._replace(options=variants.first)}
+    bases = tuple(variants.origins[notation].base for notation in sequence)
+    longest = max(map(len, catalogue))
+    for start in range(len(sequence)):
+        chosen: dict[int, Choice] = {}
+        for end in range(start + 1, min(start + longest, len(sequence)) + 1):
+            own = variants.origins[sequence[end - 1]].chosen
+            if any(chosen.setdefault(place, value) != value for place, value in own.items()):
+                break
+            stage = catalogue.get(bases[start:end])
+            if stage is not None:
+                found[sequence[start:end]] = stage._replace(options=variants.choices(chosen))
+    return MappingProxyType(found)
 
 
 class _Step(NamedTuple):

@@ -1,13 +1,14 @@
 """The genome: a fixed-length tuple of choices, and the plan that it spells.
 
 A network is a few stages in a row. A stage repeats one block, which has at most two kinds of mixer in a ratio
-``n:m`` (n times the first, then m times the second) and an FFN policy. Two neighbouring stages may interleave.
+``n:m`` (n times the first, then m times the second) and an FFN policy. Two neighbouring stages may interleave. A
+space may also let every stage choose options of its operators, such as heads or the FFN's ratio.
 """
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Choice = str | int
+Choice = str | int | float | bool
 Genome = tuple[Choice, ...]
 FfnPolicy = int | Literal["between"]
 
@@ -24,16 +25,21 @@ class Gene(NamedTuple):
 
 
 class StagePlan(NamedTuple):
-    """One stage: two mixer kinds (operator notation), their ratio, FFNs after each mixer, block repeats."""
+    """One stage: two mixer kinds (operator notation), their ratio, FFNs after each mixer, block repeats.
+
+    ``options`` has a choice for each of the space's options, in their order.
+    """
 
     first: str
     second: str
     ratio: str
     ffn: FfnPolicy
     repeats: int
+    options: tuple[Choice, ...] = ()
 
 
-STAGE_FIELDS = StagePlan._fields
+STAGE_FIELDS = tuple(field for field in StagePlan._fields if field != "options")
+"""The genes that a stage has in every space; those of its options follow them."""
 
 
 class Plan(NamedTuple):
@@ -51,14 +57,14 @@ class Plan(NamedTuple):
 
 def to_genome(plan: Plan) -> Genome:
     """The genes of all stages in order, then the interleaving, then the width if there is one."""
-    genes: list[Choice] = [value for stage in plan.stages for value in stage]
+    genes: list[Choice] = [value for stage in plan.stages for value in (*stage[:-1], *stage.options)]
     genes.append(plan.interleave)
     return tuple(genes) if plan.width is None else (*genes, plan.width)
 
 
-def to_plan(genome: Genome, stages: int) -> Plan:
-    """The plan of a genome with ``stages`` stages whose values have been checked."""
-    size = len(STAGE_FIELDS)
+def to_plan(genome: Genome, stages: int, options: int) -> Plan:
+    """The plan of a genome with ``stages`` stages of ``options`` options, whose values have been checked."""
+    size = len(STAGE_FIELDS) + options
     parts = [genome[size * index : size * (index + 1)] for index in range(stages)]
     tail = genome[size * stages :]
     width = int(tail[1]) if len(tail) > 1 else None
@@ -66,8 +72,9 @@ def to_plan(genome: Genome, stages: int) -> Plan:
 
 
 def _stage(values: Genome) -> StagePlan:
-    first, second, ratio, ffn, repeats = values
-    return StagePlan(str(first), str(second), str(ratio), BETWEEN if ffn == BETWEEN else int(ffn), int(repeats))
+    first, second, ratio, ffn, repeats, *options = values
+    policy = BETWEEN if ffn == BETWEEN else int(ffn)
+    return StagePlan(str(first), str(second), str(ratio), policy, int(repeats), tuple(options))
 
 
 def check_genome(genome: Genome, genes: Sequence[Gene]) -> None:

@@ -1,12 +1,14 @@
 """A search space: from genome to architecture and back, sampling, mutation and repair.
 
 The space is that of Nemotron-Flash (section 3) with two additions, without which neither of the published winners
-would be in it: two neighbouring stages may interleave, and a block may have FFNs between its mixers only.
+would be in it: two neighbouring stages may interleave, and a block may have FFNs between its mixers only. Beyond those
+a space may let every stage choose options of its operators.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from pydantic import ValidationError
 from nas_search.errors import InputError, first_problem
 from nas_search.space.architecture import BYTE_VOCABULARY, Architecture
 from nas_search.space.blocks import Block, arrange, build_block, fit_repeats
-from nas_search.space.encode import Catalogue, PlanFinder, block_catalogue
+from nas_search.space.encode import Catalogue, PlanFinder, block_catalogue, variant_catalogue
 from nas_search.space.genome import (
     NO_INTERLEAVE,
     STAGE_FIELDS,
@@ -29,7 +31,6 @@ from nas_search.space.genome import (
     to_plan,
 )
 from nas_search.space.mutate import one_gene_changes
-from nas_search.space.notation import parse_operator
 from nas_search.space.package_data import is_file_name, packaged_names, read_file, read_packaged, suggestion
 from nas_search.space.sample import draw_plan
 from nas_search.space.space_definition import SpaceDefinition
@@ -41,22 +42,15 @@ SPACES_FOLDER = "spaces"
 class SearchSpace(SpaceDefinition):
     """What samplers see: genomes, which :meth:`decode` to architectures.
 
-    Genes come stage by stage (first and second mixer, ratio, FFN policy, repeats), then the interleaving, then the
-    width unless it is derived. Methods that take a genome raise ValueError for one of another space.
+    Genes come stage by stage (first and second mixer, ratio, FFN policy, repeats, the space's options), then the
+    interleaving, then the width unless it is derived. Methods that take a genome raise ValueError for one of another
+    space.
     """
 
     @property
     def genes(self) -> tuple[Gene, ...]:
         """The genes in the order of a genome's values."""
-        repeats = tuple(range(self.max_repeats + 1))
-        choices: tuple[tuple[Choice, ...], ...] = (self.mixers, self.mixers, self.ratios, self.ffns, repeats)
-        genes = [
-            Gene(f"{stage}.{field}", values)
-            for stage in self.stages
-            for field, values in zip(STAGE_FIELDS, choices, strict=True)
-        ]
-        genes.append(Gene("interleave", self.interleave))
-        return (*genes, Gene("width", self.widths)) if self.width == "gene" else tuple(genes)
+        return _genes(self)
 
     @property
     def size(self) -> int:
@@ -78,7 +72,7 @@ class SearchSpace(SpaceDefinition):
 
         def draw_blocks() -> Plan:
             drawn = tuple(gene.choices[rng.integers(len(gene.choices))] for gene in genes)
-            return to_plan(drawn, len(self.stages))
+            return to_plan(drawn, len(self.stages), len(self.options))
 
         return to_genome(draw_plan(draw_blocks, self._lengths, self.max_repeats, self.max_operators, rng))
 
@@ -132,7 +126,8 @@ class SearchSpace(SpaceDefinition):
         plan = self._find_plan(sequence, architecture.width if self.width == "gene" else None)
         if plan is None:
             stages = f"{len(self.stages)} stage{'s' if len(self.stages) > 1 else ''}"
-            raise self._not_here(architecture, f"{stages} of at most {self.max_repeats} repeats cannot give it")
+            each = ", each with one choice of options," if self.options else ""
+            raise self._not_here(architecture, f"{stages} of at most {self.max_repeats} repeats{each} cannot give it")
         return to_genome(plan)
 
     def canonical(self, genome: Genome) -> Genome:
@@ -152,13 +147,22 @@ class SearchSpace(SpaceDefinition):
         """The member of least latency.
 
         Exact for a latency that never falls when operators are added: such a minimum is a single block, and every
-        block is tried at every width.
+        block is tried at every width, with every choice of the options that it shows.
         """
-        blocks = self._shortest_blocks()
-        return min((self._architecture(block, width) for width in self.widths for block in blocks), key=latency)
+        variants, shortest = self._variants(), self._shortest_blocks()
+        members = (
+            self._architecture(block, width)
+            for width in self.widths
+            for bases in shortest
+            for block in variants.blocks(bases)
+        )
+        return min(members, key=latency)
 
     def _shortest_blocks(self) -> Iterable[Block]:
-        """Blocks without one that has some of the same operators and fewer of them: they alone can be fastest."""
+        """Blocks without one that has some of the same operators and fewer of them: they alone can be fastest.
+
+        They come without options: with the same choices of them, the one with fewer operators is the faster too.
+        """
         blocks = sorted(self._catalogue(), key=len)
         kept: list[Block] = []
         for block in blocks:
@@ -167,7 +171,7 @@ class SearchSpace(SpaceDefinition):
         return kept
 
     def _architecture(self, sequence: Block, width: int) -> Architecture:
-        specs = {notation: parse_operator(notation) for notation in set(sequence)}
+        specs = self._variants().specs
         return Architecture(
             width=width,
             operators=tuple(specs[notation] for notation in sequence),
@@ -178,17 +182,16 @@ class SearchSpace(SpaceDefinition):
 
     def _plan(self, genome: Genome) -> Plan:
         check_genome(genome, self.genes)
-        return to_plan(genome, len(self.stages))
-
-    def _blocks(self, plan: Plan) -> list[Block]:
-        return [build_block(stage, self.ffn) for stage in plan.stages]
+        return to_plan(genome, len(self.stages), len(self.options))
 
     def _lengths(self, plan: Plan) -> list[int]:
-        return [len(block) for block in self._blocks(plan)]
+        return [len(build_block(stage, self.ffn)) for stage in plan.stages]
 
     def _arrange(self, plan: Plan) -> Block:
+        variants = self._variants()
+        blocks = [variants.block(build_block(stage, self.ffn), stage.options) for stage in plan.stages]
         repeats = [stage.repeats for stage in plan.stages]
-        return arrange(self._blocks(plan), repeats, self._pair(plan.interleave))
+        return arrange(blocks, repeats, self._pair(plan.interleave))
 
     def _built(self, genome: Genome) -> tuple[Block, int | None]:
         """What a genome builds, without the cost of an Architecture."""
@@ -202,7 +205,10 @@ class SearchSpace(SpaceDefinition):
         return block_catalogue(self.mixers, self.ffn, self.ratios, self.ffns)
 
     def _find_plan(self, sequence: Block, width: int | None) -> Plan | None:
-        finder = PlanFinder(sequence, self._catalogue(), self.max_repeats)
+        catalogue = self._catalogue()
+        if self.options:
+            catalogue = variant_catalogue(sequence, catalogue, self._variants())
+        finder = PlanFinder(sequence, catalogue, self.max_repeats)
         for interleave in sorted(self.interleave, key=lambda choice: choice != NO_INTERLEAVE):
             stages = finder.find(len(self.stages), self._pair(interleave))
             if stages is not None:
@@ -222,13 +228,26 @@ class SearchSpace(SpaceDefinition):
             raise self._not_here(architecture, f"the widths there are {', '.join(map(str, self.widths))}")
         if architecture.depth > self.max_operators:
             raise self._not_here(architecture, f"it has {architecture.depth} operators, over {self.max_operators}")
-        known = {spec.notation for spec in self.operator_specs()}
+        known = self._variants().specs
         for operator in architecture.operators:
             if operator.notation not in known:
                 raise self._not_here(architecture, f"{operator.notation} is not one of its operators")
 
     def _not_here(self, architecture: Architecture, reason: str) -> InputError:
         return InputError(f"{architecture.notation} is not in the space {self.name}: {reason}")
+
+
+@lru_cache(maxsize=32)
+def _genes(space: SearchSpace) -> tuple[Gene, ...]:
+    repeats = tuple(range(space.max_repeats + 1))
+    choices: tuple[tuple[Choice, ...], ...] = (space.mixers, space.mixers, space.ratios, space.ffns, repeats)
+    fields = [
+        *zip(STAGE_FIELDS, choices, strict=True),
+        *((f"{option.code}.{option.name}", option.choices) for option in space.options),
+    ]
+    genes = [Gene(f"{stage}.{field}", values) for stage in space.stages for field, values in fields]
+    genes.append(Gene("interleave", space.interleave))
+    return (*genes, Gene("width", space.widths)) if space.width == "gene" else tuple(genes)
 
 
 def _is_part(part: Block, whole: Block) -> bool:

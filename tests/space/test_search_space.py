@@ -370,7 +370,11 @@ def test_a_file_that_is_no_space_is_refused_in_one_line(tmp_path: Path, content:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("papper", "did you mean 'paper'"), ("xyz", "there are cpu, paper"), ("no/such.yaml", "cannot be read")],
+    [
+        ("papper", "did you mean 'paper'"),
+        ("xyz", "there are all-operators, cpu, cpu-options, paper"),
+        ("no/such.yaml", "cannot be read"),
+    ],
 )
 def test_an_unknown_space_is_refused(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
