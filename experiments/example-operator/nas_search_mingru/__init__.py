@@ -1,0 +1,1 @@
+"""minGRU as an operator of nas-search."""
