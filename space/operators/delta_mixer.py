@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_search.space.operators.delta_rule import DeltaToken, chunked_delta_rule, delta_step
+from nas_search.space.kernels.registry import Operation
+from nas_search.space.operators.delta_kernels import DELTA_STEP
+from nas_search.space.operators.delta_rule import DeltaToken
 from nas_search.space.operators.delta_spec import DeltaSizes
 from nas_search.space.operators.module import Cursor, Mixer, Projection, State
 from nas_search.space.operators.rms_norm import RMSNorm, l2_normalise
@@ -19,6 +21,8 @@ NORM_EPS = 1e-5
 
 class DeltaMixer(Mixer):
     """``in_proj`` holds the rows of query, key and value, then those of the gates that a subclass asks for.
+
+    ``rule`` is the recurrence over a sequence.
 
     Published operators scale queries by ``K ** -0.5``. The norm of the output undoes it, so we leave it out and
     multiply the norm's eps by K, which gives the same function.
@@ -32,8 +36,10 @@ class DeltaMixer(Mixer):
         self.norm = RMSNorm(sizes.value_dim, NORM_EPS * sizes.key_dim)
         self.out_proj = Projection(sizes.inner, width)
 
+    rule: Operation
+
     @abstractmethod
-    def rates(self, gates: Tensor) -> tuple[Tensor, Tensor | None]:
+    def rates(self, gates: Tensor) -> tuple[Tensor, ...]:
         """beta [..., H], and the log decays [..., H] of a gated rule, from gate rows [..., gate_rows]."""
 
     @abstractmethod
@@ -45,7 +51,7 @@ class DeltaMixer(Mixer):
         qkv, gates = self._project(x)
         if state is not None:
             self.conv.fill_state(state[1], qkv)
-        y, final = chunked_delta_rule(*self._token(self.conv(qkv), gates))
+        y, final = self.rule.on(x.device)(*self._inputs(self.conv(qkv), gates))
         if state is not None:
             state[0].copy_(final)
         return self.out_proj(self.read_out(y, gates))
@@ -58,7 +64,8 @@ class DeltaMixer(Mixer):
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""
         qkv, gates = self._project(x)
-        y = delta_step(state[0], self._token(self.conv.step(qkv, state[1]), gates))
+        token = DeltaToken(*self._inputs(self.conv.step(qkv, state[1]), gates))
+        y = DELTA_STEP.on(x.device)(state[0], token)
         return self.out_proj(self.read_out(y, gates))
 
     def residual_weights(self) -> tuple[Tensor, ...]:
@@ -69,9 +76,10 @@ class DeltaMixer(Mixer):
         rows = self.in_proj.out_features
         return self.in_proj(x).split_with_sizes((self.sizes.convolved, rows - self.sizes.convolved), -1)
 
-    def _token(self, convolved: Tensor, gates: Tensor) -> DeltaToken:
+    def _inputs(self, convolved: Tensor, gates: Tensor) -> tuple[Tensor, ...]:
+        """q, k, v and the rates, by head."""
         heads, key_dim, value_dim = self.sizes
         parts = (2 * heads * key_dim, heads * value_dim)
         qk, v = functional.silu(convolved).split_with_sizes(parts, -1)
         q, k = l2_normalise(torch.unflatten(qk, -1, (2 * heads, key_dim))).chunk(2, -2)
-        return DeltaToken(q, k, torch.unflatten(v, -1, (heads, value_dim)), *self.rates(gates))
+        return q, k, torch.unflatten(v, -1, (heads, value_dim)), *self.rates(gates)

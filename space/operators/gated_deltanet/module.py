@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_search.space.operators.delta_kernels import GATED_DELTA_RULE
 from nas_search.space.operators.delta_mixer import DeltaMixer
 from nas_search.space.operators.gated_deltanet.spec import GatedDeltaNet
 from nas_search.space.operators.ssm_init import fresh_decay_rates, fresh_dt_bias
@@ -13,13 +14,15 @@ from nas_search.space.operators.ssm_init import fresh_decay_rates, fresh_dt_bias
 class GatedDeltaNetModule(DeltaMixer):
     """``in_proj`` holds the rows of query, key, value, output gate z, beta and decay step, in this order."""
 
+    rule = GATED_DELTA_RULE
+
     def __init__(self, spec: GatedDeltaNet, width: int) -> None:
         sizes = spec.sizes(width)
         super().__init__(sizes, width, gate_rows=spec.gate_rows(width), taps=spec.conv)
         self.A_log = nn.Parameter(fresh_decay_rates(sizes.heads).log())
         self.dt_bias = nn.Parameter(fresh_dt_bias(sizes.heads))
 
-    def rates(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+    def rates(self, gates: Tensor) -> tuple[Tensor, ...]:
         """beta in (0, 1) and log decays, those of Mamba-2."""
         _, beta, step = self._split(gates)
         return beta.sigmoid(), functional.softplus(step + self.dt_bias) * -self.A_log.exp()

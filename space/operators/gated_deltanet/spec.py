@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from nas_search.space.operators.delta_spec import DeltaSizes, DeltaSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
 
 
@@ -51,3 +52,11 @@ class GatedDeltaNet(DeltaSpec):
         from nas_search.space.operators.gated_deltanet.reference import gated_deltanet_reference
 
         return gated_deltanet_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """Convolution and recurrence, and both for one token."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.delta_kernels import DELTA_STEP, GATED_DELTA_RULE
+        from nas_search.space.operators.short_convolution import CONVOLUTION, CONVOLUTION_STEP
+
+        return by_phase((CONVOLUTION, GATED_DELTA_RULE), (CONVOLUTION_STEP, DELTA_STEP))

@@ -7,6 +7,7 @@ The recurrence of one head, with state S [K, V] and a decay for each channel of 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nas_search.space.operators.channel_decay import carry, channel_decay, cut_off
@@ -25,3 +26,14 @@ def chunked_gated_linear_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: T
     states, last = carry(columns.mT @ v, decay.half)
     y = rows @ states + (rows @ columns.mT).tril() @ v
     return chunks_back(y, batch, tokens), last.view(batch, heads, size, -1)
+
+
+def gated_linear_attention_step(state: Tensor, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """One token of the recurrence, in place on the state [B, H, K, V]: its output [B, H, V].
+
+    q, k and log decays are [B, H, K], v is [B, H, V].
+    """
+    memory = state.view(-1, *state.shape[2:])
+    memory.mul_(log_decay.exp().view(len(memory), -1, 1))
+    memory.baddbmm_(k.reshape(len(memory), -1, 1), v.reshape(len(memory), 1, -1))
+    return torch.bmm(q.reshape(len(memory), 1, -1), memory).view_as(v)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_search.space.operators.gla.gated_linear_attention import chunked_gated_linear_attention
+from nas_search.space.operators.gla.kernels import GATED_LINEAR_ATTENTION, GATED_LINEAR_ATTENTION_STEP
 from nas_search.space.operators.gla.spec import GatedLinearAttention
 from nas_search.space.operators.module import Cursor, Mixer, Projection, State
 from nas_search.space.operators.rms_norm import RMSNorm
@@ -34,7 +34,7 @@ class GlaModule(Mixer):
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         """A whole sequence [B, T, C]."""
         q, k, v, gate, log_decay = self._project(x)
-        y, final = chunked_gated_linear_attention(q, k, v, log_decay)
+        y, final = GATED_LINEAR_ATTENTION.on(x.device)(q, k, v, log_decay)
         if state is not None:
             state[0].copy_(final)
         return self._read_out(y, gate)
@@ -46,11 +46,8 @@ class GlaModule(Mixer):
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""
         q, k, v, gate, log_decay = self._project(x)
-        memory = state[0].view(-1, *self.sizes[1:])
-        memory.mul_(log_decay.exp().view(len(memory), -1, 1))
-        memory.baddbmm_(k.reshape(len(memory), -1, 1), v.reshape(len(memory), 1, -1))
-        y = torch.bmm(q.reshape(len(memory), 1, -1), memory)
-        return self._read_out(y.view(v.shape), gate)
+        y = GATED_LINEAR_ATTENTION_STEP.on(x.device)(state[0], q, k, v, log_decay)
+        return self._read_out(y, gate)
 
     def residual_weights(self) -> tuple[Tensor, ...]:
         """The output projection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from nas_search.space.operators.base import OperatorSpec, check_divides, default
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
 
 
@@ -80,6 +81,13 @@ class GatedLinearAttention(OperatorSpec):
         from nas_search.space.operators.gla.reference import gla_reference
 
         return gla_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """The recurrence, and the same for one token."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.gla.kernels import GATED_LINEAR_ATTENTION, GATED_LINEAR_ATTENTION_STEP
+
+        return by_phase((GATED_LINEAR_ATTENTION,), (GATED_LINEAR_ATTENTION_STEP,))
 
     def _projections(self, width: int) -> int:
         """Weights of the query, key, value, gate and output projections, and of both factors of the decays'."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_search.space.operators.mamba.scan import selective_scan, selective_step
+from nas_search.space.operators.mamba.kernels import SELECTIVE_SCAN, SELECTIVE_STEP
 from nas_search.space.operators.mamba.spec import Mamba
 from nas_search.space.operators.module import Cursor, Mixer, Projection, State
 from nas_search.space.operators.short_convolution import ShortConvolution
@@ -35,7 +35,7 @@ class MambaModule(Mixer):
             self.conv.fill_state(state[1], x)
         x = functional.silu(self.conv(x))
         dt, b, c = self._select(x)
-        y, final = selective_scan(x, dt, self._rates(), b, c)
+        y, final = SELECTIVE_SCAN.on(x.device)(x, dt, self._rates(), b, c)
         if state is not None:
             state[0].copy_(final)
         return self.out_proj(torch.addcmul(y, x, self.D) * functional.silu(z))
@@ -49,7 +49,7 @@ class MambaModule(Mixer):
         """One token [B, C] of the recurrence."""
         x, z = self.in_proj(x).chunk(2, -1)
         x = functional.silu(self.conv.step(x, state[1]))
-        y = selective_step(state[0], self._rates(), (x, *self._select(x)))
+        y = SELECTIVE_STEP.on(x.device)(state[0], self._rates(), (x, *self._select(x)))
         return self.out_proj(y.addcmul_(x, self.D).mul_(functional.silu(z)))
 
     def residual_weights(self) -> tuple[Tensor, ...]:

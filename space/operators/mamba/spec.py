@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from nas_search.space.operators.base import OperatorSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
 
 WIDTH_PER_RANK = 16
@@ -79,3 +80,11 @@ class Mamba(OperatorSpec):
         from nas_search.space.operators.mamba.reference import mamba_reference
 
         return mamba_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """Convolution and scan, and both for one token."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.mamba.kernels import SELECTIVE_SCAN, SELECTIVE_STEP
+        from nas_search.space.operators.short_convolution import CONVOLUTION, CONVOLUTION_STEP
+
+        return by_phase((CONVOLUTION, SELECTIVE_SCAN), (CONVOLUTION_STEP, SELECTIVE_STEP))

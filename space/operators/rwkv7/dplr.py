@@ -21,7 +21,7 @@ from nas_search.space.operators.correction import Corrections, solve_corrections
 
 
 class DplrTokens(NamedTuple):
-    """What tokens bring: r, k, a, b and log decays (at most 0) [B, T, H, K], v [B, T, H, V]."""
+    """What tokens [B, T, H], or one [B, H], bring: r, k, a, b and log decays (at most 0) [..., K], v [..., V]."""
 
     r: Tensor
     log_decay: Tensor
@@ -55,3 +55,13 @@ def chunked_dplr(sequence: DplrTokens) -> tuple[Tensor, Tensor]:
     y, state = solve_corrections(problem)
     y = y + (queries @ known.mT).tril() @ v
     return chunks_back(y, batch, tokens), state.view(batch, heads, size, -1)
+
+
+def dplr_step(state: Tensor, token: DplrTokens) -> Tensor:
+    """One token [B, H, ...] of the recurrence, in place on the state [B, H, K, V]: its output [B, H, V]."""
+    r, log_decay, k, v, a, b = token
+    memory = state.view(-1, *state.shape[2:])
+    u = torch.bmm(a.reshape(len(memory), 1, -1), memory).view_as(v)
+    memory.mul_(log_decay.exp().view(len(memory), -1, 1))
+    memory.baddbmm_(torch.stack((b, k), -1).flatten(0, 1), torch.stack((u, v), -2).flatten(0, 1))
+    return torch.bmm(r.reshape(len(memory), 1, -1), memory).view_as(v)

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from nas_search.space.operators.module import Cursor, Mixer, Projection, State
 from nas_search.space.operators.rms_norm import l2_normalise
-from nas_search.space.operators.rwkv7.dplr import DplrTokens, chunked_dplr
+from nas_search.space.operators.rwkv7.dplr import DplrTokens
+from nas_search.space.operators.rwkv7.kernels import RWKV7, RWKV7_STEP
 from nas_search.space.operators.rwkv7.spec import Rwkv7
 
 NORM_EPS = 1e-5
@@ -55,7 +56,7 @@ class Rwkv7Module(Mixer):
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
         """A whole sequence [B, T, C]."""
         tokens, gate = self._tokens(x, functional.pad(x, (0, 0, 1, 0))[:, :-1])
-        y, final = chunked_dplr(tokens)
+        y, final = RWKV7.on(x.device)(tokens)
         if state is not None:
             state[0].copy_(final)
             state[1].copy_(x[:, -1])
@@ -71,13 +72,7 @@ class Rwkv7Module(Mixer):
         """One token [B, C] of the recurrence."""
         token, gate = self._tokens(x, state[1])
         state[1].copy_(x)
-        memory = state[0].view(-1, self.head_dim, self.head_dim)
-        u = torch.bmm(token.a.reshape(len(memory), 1, -1), memory).view_as(token.v)
-        memory.mul_(token.log_decay.exp().view(len(memory), -1, 1))
-        along, values = torch.stack((token.b, token.k), -1), torch.stack((u, token.v), -2)
-        memory.baddbmm_(along.flatten(0, 1), values.flatten(0, 1))
-        y = torch.bmm(token.r.reshape(len(memory), 1, -1), memory).view_as(token.v)
-        return self._read_out(y, token, gate)
+        return self._read_out(RWKV7_STEP.on(x.device)(state[0], token), token, gate)
 
     def residual_weights(self) -> tuple[Tensor, ...]:
         """The output projection."""

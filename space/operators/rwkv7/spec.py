@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from nas_search.space.operators.base import OperatorSpec, check_divides, default
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_search.space.kernels.registry import Operation, Phase
     from nas_search.space.operators.module import Mixer
 
 # Inputs of receptance, decay, key, value, learning rate and gate: each mixes a token with the one before it.
@@ -79,6 +80,13 @@ class Rwkv7(OperatorSpec):
         from nas_search.space.operators.rwkv7.reference import rwkv7_reference
 
         return rwkv7_reference
+
+    def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
+        """The recurrence, and the same for one token."""
+        from nas_search.space.kernels.registry import by_phase
+        from nas_search.space.operators.rwkv7.kernels import RWKV7, RWKV7_STEP
+
+        return by_phase((RWKV7,), (RWKV7_STEP,))
 
     def _projections(self, width: int) -> int:
         """Weights of receptance, key, value and output, and of both factors of decay, rate and gate."""

@@ -18,11 +18,14 @@ from torch.nn import functional
 
 from nas_search.space.kernels import causal_conv1d, fla, flash_attention, mamba_ssm
 from nas_search.space.kernels.registry import Kernel, KernelFallbackWarning, Operation
-from nas_search.space.operators import recurrences
+from nas_search.space.operators import delta_kernels as delta
 from nas_search.space.operators.attention import kernels as attention
 from nas_search.space.operators.delta_rule import DeltaToken
+from nas_search.space.operators.gla import kernels as gla
+from nas_search.space.operators.mamba import kernels as mamba
 from nas_search.space.operators.mamba2 import kernels as mamba2
 from nas_search.space.operators.module import Cursor
+from nas_search.space.operators.rwkv7 import kernels as rwkv7
 from nas_search.space.operators.rwkv7.dplr import DplrTokens
 from nas_search.space.operators.short_convolution import CONVOLUTION, CONVOLUTION_STEP
 from nas_search.space.operators.sliding_window.kernels import WINDOWED_ATTENTION
@@ -128,27 +131,6 @@ def memory() -> Tensor:
     return normal(BATCH, HEADS, KEY, VALUE)
 
 
-def gla_step(state: Tensor, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    """S = diag(exp(g)) S + k v^T, y = S^T q."""
-    state.mul_(log_decay.exp().unsqueeze(-1)).add_(k.unsqueeze(-1) * v.unsqueeze(-2))
-    return (state * q.unsqueeze(-1)).sum(-2)
-
-
-def rwkv7_step(state: Tensor, token: DplrTokens) -> Tensor:
-    """S = diag(exp(g)) S + b (a^T S) + k v^T, y = S^T r."""
-    recalled = (state * token.a.unsqueeze(-1)).sum(-2)
-    state.mul_(token.log_decay.exp().unsqueeze(-1))
-    state.add_(token.b.unsqueeze(-1) * recalled.unsqueeze(-2) + token.k.unsqueeze(-1) * token.v.unsqueeze(-2))
-    return (state * token.r.unsqueeze(-1)).sum(-2)
-
-
-def selective_step(state: Tensor, a: Tensor, token: tuple[Tensor, ...]) -> Tensor:
-    """h = exp(dt A) h + dt u B, y = C . h."""
-    u, dt, b, c = token
-    state.mul_((dt.unsqueeze(-1) * a).exp()).add_((dt * u).unsqueeze(-1) * b.unsqueeze(1))
-    return (state * c.unsqueeze(1)).sum(-1)
-
-
 CASES = {
     "attention": of(attention.CAUSAL_ATTENTION, attention_inputs),
     "window of 5": of(WINDOWED_ATTENTION, lambda: (*attention_inputs(), 5)),
@@ -166,25 +148,19 @@ CASES = {
     "mamba2 step": of(
         mamba2.STATE_SPACE_STEP, lambda: (normal(BATCH, HEADS, 8, 5), state_space_tokens(BATCH), rates())
     ),
-    "mamba": of(recurrences.SELECTIVE_SCAN, selective_inputs),
-    "mamba step": Case(
-        mamba_ssm.SELECTIVE_STEP,
-        selective_step,
+    "mamba": of(mamba.SELECTIVE_SCAN, selective_inputs),
+    "mamba step": of(
+        mamba.SELECTIVE_STEP,
         lambda: (normal(BATCH, VALUE, 5), -share(VALUE, 5), tuple(part[:, 0] for part in selective_inputs_of_tokens())),
-        in_place=True,
     ),
-    "delta rule": of(recurrences.DELTA_RULE, lambda: delta_inputs(gated=False)),
-    "gated delta rule": of(recurrences.GATED_DELTA_RULE, lambda: delta_inputs(gated=True)),
-    "delta step": of(recurrences.DELTA_STEP, lambda: (memory(), delta_token(BATCH, gated=False))),
-    "gated delta step": of(recurrences.DELTA_STEP, lambda: (memory(), delta_token(BATCH, gated=True))),
-    "gla": of(recurrences.GATED_LINEAR_ATTENTION, lambda: gla_inputs(BATCH, TOKENS)),
-    "gla step": Case(
-        fla.GATED_LINEAR_ATTENTION_STEP, gla_step, lambda: (memory(), *gla_inputs(BATCH)), in_place=True
-    ),
-    "rwkv7": of(recurrences.RWKV7, lambda: (rwkv7_tokens(BATCH, TOKENS),)),
-    "rwkv7 step": Case(
-        fla.RWKV7_STEP, rwkv7_step, lambda: (normal(BATCH, HEADS, KEY, KEY), rwkv7_tokens(BATCH)), in_place=True
-    ),
+    "delta rule": of(delta.DELTA_RULE, lambda: delta_inputs(gated=False)),
+    "gated delta rule": of(delta.GATED_DELTA_RULE, lambda: delta_inputs(gated=True)),
+    "delta step": of(delta.DELTA_STEP, lambda: (memory(), delta_token(BATCH, gated=False))),
+    "gated delta step": of(delta.DELTA_STEP, lambda: (memory(), delta_token(BATCH, gated=True))),
+    "gla": of(gla.GATED_LINEAR_ATTENTION, lambda: gla_inputs(BATCH, TOKENS)),
+    "gla step": of(gla.GATED_LINEAR_ATTENTION_STEP, lambda: (memory(), *gla_inputs(BATCH))),
+    "rwkv7": of(rwkv7.RWKV7, lambda: (rwkv7_tokens(BATCH, TOKENS),)),
+    "rwkv7 step": of(rwkv7.RWKV7_STEP, lambda: (normal(BATCH, HEADS, KEY, KEY), rwkv7_tokens(BATCH))),
 }  # fmt: skip
 
 
@@ -283,12 +259,15 @@ HALF_CASES = {
     "attention": attention.CAUSAL_ATTENTION,
     "convolution of 4": CONVOLUTION,
     "mamba2": mamba2.STATE_SPACE_SCAN,
-    "mamba": recurrences.SELECTIVE_SCAN,
-    "delta rule": recurrences.DELTA_RULE,
-    "gated delta rule": recurrences.GATED_DELTA_RULE,
-    "gla": recurrences.GATED_LINEAR_ATTENTION,
-    "rwkv7": recurrences.RWKV7,
-    "delta step": recurrences.DELTA_STEP,
+    "mamba": mamba.SELECTIVE_SCAN,
+    "delta rule": delta.DELTA_RULE,
+    "gated delta rule": delta.GATED_DELTA_RULE,
+    "gla": gla.GATED_LINEAR_ATTENTION,
+    "rwkv7": rwkv7.RWKV7,
+    "delta step": delta.DELTA_STEP,
+    "mamba step": mamba.SELECTIVE_STEP,
+    "gla step": gla.GATED_LINEAR_ATTENTION_STEP,
+    "rwkv7 step": rwkv7.RWKV7_STEP,
     "mamba2 step": mamba2.STATE_SPACE_STEP,
     "convolution step of 4": CONVOLUTION_STEP,
 }
@@ -330,9 +309,9 @@ def convert(value: Any, dtype: torch.dtype) -> Any:
         (CONVOLUTION, lambda: (normal(1, 3, 12), normal(4, 12), None), "12 channels"),
         (CONVOLUTION, lambda: convolution_inputs(5, False), "a convolution of 5"),
         (CONVOLUTION_STEP, lambda: convolution_step_inputs(1, False), "a convolution of 1"),
-        (recurrences.DELTA_RULE, lambda: tuple(normal(1, 2, 1, 300) for _ in range(3)), "keys of 300"),
-        (recurrences.RWKV7, lambda: (DplrTokens(*(normal(1, 2, 1, 300) for _ in range(6))),), "keys of 300"),
-        (recurrences.SELECTIVE_SCAN, lambda: (normal(1, 2, 3), share(1, 2, 3), -share(3, 300)), "a state of 300"),
+        (delta.DELTA_RULE, lambda: tuple(normal(1, 2, 1, 300) for _ in range(3)), "keys of 300"),
+        (rwkv7.RWKV7, lambda: (DplrTokens(*(normal(1, 2, 1, 300) for _ in range(6))),), "keys of 300"),
+        (mamba.SELECTIVE_SCAN, lambda: (normal(1, 2, 3), share(1, 2, 3), -share(3, 300)), "a state of 300"),
     ],
 )
 def test_sizes_that_a_kernel_does_not_take(
@@ -343,7 +322,7 @@ def test_sizes_that_a_kernel_does_not_take(
     assert told.startswith(reason)
 
 
-@pytest.mark.parametrize("operation", [attention.CAUSAL_ATTENTION, WINDOWED_ATTENTION, recurrences.DELTA_RULE])
+@pytest.mark.parametrize("operation", [attention.CAUSAL_ATTENTION, WINDOWED_ATTENTION, delta.DELTA_RULE])
 def test_float32_goes_elsewhere(packages: FakePackages, operation: Operation) -> None:
     title = operation.faster[0].title
     assert anew(operation).choice("cuda", torch.float32).refused == {title: "it does not take float32"}
