@@ -12,6 +12,7 @@ from nas_search.profiler.phases import Phase
 from nas_search.profiler.timing import MAX_RUNS_PER_SAMPLE, Task
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
+from nas_search.space.kernels.fused.choice import FUSED, STEP_CHOICES
 from nas_search.space.kernels.report import inference_kernels
 from nas_search.space.model import HybridLM
 from nas_search.space.operators.base import OperatorSpec
@@ -33,10 +34,15 @@ def timing_session() -> Iterator[None]:
 
 
 def kernels_in_use(operators: Iterable[OperatorSpec], device: Device, dtype: str) -> tuple[str, ...]:
-    """What computes: the kernels that these operators run; on a CPU PyTorch's libraries and vector instructions too."""
+    """What has computed: the kernels that these operators run, fused steps if some layers were found to be faster so.
+
+    On a CPU PyTorch's libraries and vector instructions too.
+    """
+    operators = tuple(operators)
     kernels = inference_kernels(operators, device.name, dtype)
     if device.name != "cpu":
-        return kernels
+        fused = STEP_CHOICES.runs_fused({operator.notation for operator in operators}, dtype)
+        return (*kernels, FUSED) if fused else kernels
     libraries = {"mkl": torch.backends.mkl, "onednn": torch.backends.mkldnn}
     there = (name for name, library in libraries.items() if library.is_available())
     return (*kernels, *there, torch.backends.cpu.get_cpu_capability())

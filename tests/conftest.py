@@ -27,6 +27,7 @@ def fresh_kernels() -> Iterator[None]:
 
 @pytest.fixture
 def no_kernel_packages(fresh_kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kernel package can be imported, whatever is installed."""
+    """No kernel package can be imported, and Triton is not found, whatever is installed."""
     for name in KERNEL_PACKAGES:
         monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr("nas_search.space.kernels.fused.choice.find_spec", lambda name: None)

@@ -17,7 +17,7 @@ from nas_search.space.kernels.precision import FLOATS, alike
 from nas_search.space.kernels.registry import Kernel
 
 if TYPE_CHECKING:
-    from nas_search.space.operators.delta_rule import DeltaToken
+    from nas_search.space.operators.delta_rule.recurrence import DeltaToken
     from nas_search.space.operators.rwkv7.dplr import DplrTokens
 
 PACKAGE = "flash-linear-attention"

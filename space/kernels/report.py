@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class KernelUse(BaseModel):
-    """What one operation of an operator would run in one phase on one kind of device.
+    """What one operation of an operator, or its whole layer, would run in one phase on one kind of device.
 
     ``refused`` says why each faster kernel does not run, by the kernel's title, and ``packages`` which packages those
     kernels are from. ``operation`` is None for an operator that is plain PyTorch throughout.
@@ -72,6 +72,30 @@ def kernel_uses(spec: OperatorSpec, device_type: str, dtype: str) -> list[Kernel
     return uses
 
 
+def layer_uses(spec: OperatorSpec, device_type: str, dtype: str) -> list[KernelUse]:
+    """As :func:`kernel_uses`, and whether one token of a whole layer of ``spec`` may run fused. Imports torch."""
+    return [*kernel_uses(spec, device_type, dtype), *_fused_step(spec, device_type)]
+
+
+def _fused_step(spec: OperatorSpec, device_type: str) -> list[KernelUse]:
+    from nas_search.space.kernels.fused.choice import FUSED, FUSED_OPERATORS, PACKAGE, PLAIN, missing_triton
+    from nas_search.space.kernels.registry import ACCELERATED
+
+    if device_type != ACCELERATED or spec.code not in FUSED_OPERATORS:
+        return []
+    reason = missing_triton()
+    return [
+        KernelUse(
+            operator=spec.code,
+            phase="decode",
+            operation="whole layer for one token",
+            kernel=PLAIN if reason else f"{FUSED}, if timed faster at a layer's first step",
+            refused={FUSED: reason} if reason else {},
+            packages=(PACKAGE,) if reason else (),
+        )
+    ]
+
+
 def inference_kernels(specs: Iterable[OperatorSpec], device: str, dtype: str) -> tuple[str, ...]:
     """The names of all kernels that these operators would run in prefill and decode, each once. Imports torch."""
     uses = (use for spec in dict.fromkeys(specs) for use in kernel_uses(spec, device_kind(device), dtype))
@@ -88,7 +112,7 @@ def check_kernels(
     kind = device_kind(device)
     if kind == "cpu":
         return
-    uses = (use for spec in dict.fromkeys(specs) for use in kernel_uses(spec, kind, dtype))
+    uses = (use for spec in dict.fromkeys(specs) for use in layer_uses(spec, kind, dtype))
     fallbacks = {fallback_line(use): use for use in uses if use.falls_back}
     if strict and fallbacks:
         raise RunError(strict_refusal(list(fallbacks.values())))

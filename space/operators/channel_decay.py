@@ -44,20 +44,20 @@ def cut_off(log_decay: Tensor) -> Tensor:
     return log_decay.clamp_min(-2 * LARGEST_EXPONENT[log_decay.dtype] / LENGTHS[-1])
 
 
-def channel_decay(log_decay: Tensor) -> ChannelDecay:
-    """The scales for log decays [B, T, H, K], at most 0 and :func:`cut_off`."""
-    length = _longest(log_decay.detach(), 2 * LARGEST_EXPONENT[log_decay.dtype])
+def channel_decay(log_decay: Tensor, longest: int = LENGTHS[0]) -> ChannelDecay:
+    """The scales for log decays [B, T, H, K], at most 0 and :func:`cut_off`, in chunks of at most ``longest``."""
+    length = _allowed(log_decay.detach(), 2 * LARGEST_EXPONENT[log_decay.dtype], longest)
     total = chunks_first(log_decay, length).cumsum(2)
     half = total[:, :, -1:] / 2
     centred = total - half
     return ChannelDecay(length, centred.exp(), (-centred).exp(), half.exp().mT)
 
 
-def _longest(log_decay: Tensor, most: float) -> int:
+def _allowed(log_decay: Tensor, most: float, longest: int) -> int:
     """The longest chunk in which no channel's log decays sum to less than ``-most``."""
-    for longest in LENGTHS[:-1]:
-        length = chunk_length(log_decay.shape[1], longest)
-        if chunks_first(log_decay, length).sum(2).amin() >= -most:
+    for candidate in LENGTHS[:-1]:
+        length = chunk_length(log_decay.shape[1], candidate)
+        if candidate <= longest and chunks_first(log_decay, length).sum(2).amin() >= -most:
             return length
     return chunk_length(log_decay.shape[1], LENGTHS[-1])
 

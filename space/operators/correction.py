@@ -52,6 +52,11 @@ class _Solved(NamedTuple):
     states: Tensor
 
 
+def chunk_for(head_dim: int) -> int:
+    """Half a head: the work inside chunks grows with their length, that on states with the square of the head."""
+    return min(64, max(16, head_dim // 2))
+
+
 def solve_corrections(problem: Corrections) -> tuple[Tensor, Tensor]:
     """Outputs y [chunks, B * H, L, V] and the state [B * H, K, V] after the last chunk, which has no gradient."""
     outputs: tuple[Tensor, Tensor] = _Solve.apply(*problem)  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ import pytest
 from nas_search.api import default_run_directory
 from nas_search.profiler.device import Device, resolve_device
 from nas_search.search.config import SearchConfig
+from nas_search.space.kernels.fused.choice import FUSED_OPERATORS
 from nas_search.space.operators.registry import operator_types
 
 Cli = Callable[..., Any]
@@ -23,6 +24,12 @@ def two_gpus(no_kernel_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = Device(name="cuda:1", fingerprint=resolve_device("cpu").fingerprint)
     for module in ("nas_search.profiler.device", "nas_search.search.setting"):
         monkeypatch.setattr(f"{module}.resolve_device", lambda name: gpu if name == "cuda:1" else resolve_device(name))
+
+
+@pytest.fixture
+def triton(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton is there nevertheless."""
+    monkeypatch.setattr("nas_search.space.kernels.fused.choice.find_spec", lambda name: name)
 
 
 @pytest.fixture
@@ -50,11 +57,18 @@ def test_versions_of_everything_that_matters(nas_search: Cli) -> None:
     assert versions["causal-conv1d"] == "none" or versions["causal-conv1d"][0].isdigit()
 
 
+def whole_layers(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is said of steps of whole layers, by device and operator."""
+    found = [kernel for kernel in document["kernels"] if kernel["operation"] == "whole layer for one token"]
+    assert {kernel["phase"] for kernel in found} == {"decode"}
+    return {(kernel["device"], kernel["operator"]): kernel for kernel in found}
+
+
 @pytest.mark.usefixtures("two_gpus")
 def test_every_device_is_told_with_the_reasons(nas_search: Cli) -> None:
     document = nas_search("doctor", "--json").document
     assert [device["name"] for device in document["devices"]] == ["cpu", "cuda:0", "cuda:1"]
-    (decode,) = [
+    decode, _ = [
         kernel
         for kernel in document["kernels"]
         if (kernel["device"], kernel["operator"], kernel["phase"]) == ("cuda:1", "a", "decode")
@@ -62,6 +76,31 @@ def test_every_device_is_told_with_the_reasons(nas_search: Cli) -> None:
     assert decode["kernel"] == "PyTorch"
     assert list(decode["refused"]) == ["flash-attn flash_attn_with_kvcache"]
     assert decode["packages"] == ["flash-attn"]
+
+
+@pytest.mark.usefixtures("two_gpus", "triton")
+def test_fused_steps_are_told_for_every_gpu(nas_search: Cli) -> None:
+    steps = whole_layers(nas_search("doctor", "--json").document)
+    assert set(steps) == {(gpu, code) for gpu in ("cuda:0", "cuda:1") for code in FUSED_OPERATORS}
+    for step in steps.values():
+        assert step["kernel"] == "fused Triton kernels, if timed faster at a layer's first step"
+        assert not step["refused"]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_without_triton_no_step_is_fused(nas_search: Cli) -> None:
+    steps = whole_layers(nas_search("doctor", "--json").document)
+    assert ("cuda:1", "f") in steps
+    for step in steps.values():
+        assert step["kernel"] == "separate operations"
+        assert step["refused"] == {"fused Triton kernels": "triton is not installed"}
+        assert step["packages"] == ["triton"]
+
+
+@pytest.mark.usefixtures("two_gpus", "triton")
+def test_fused_steps_are_told_to_people(nas_search: Cli) -> None:
+    lines = nas_search("doctor").out.splitlines()
+    assert any("whole layer" in line and "fused Triton kernels" in line for line in lines)
 
 
 @pytest.mark.usefixtures("two_gpus")

@@ -1,12 +1,15 @@
 import pytest
 import torch
 
+from nas_search.profiler.device import Device, resolve_device
 from nas_search.profiler.measure import measure_architectures
-from nas_search.profiler.networks import TimedNetwork, timing_session
+from nas_search.profiler.networks import TimedNetwork, kernels_in_use, timing_session
 from nas_search.profiler.phases import Phase
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
+from nas_search.space.kernels.fused.choice import FUSED, STEP_CHOICES, LayerKind, StepTimes
+from nas_search.space.notation import parse_operators
 
 QUICK = StopRule(interval=0.5, min_rounds=3, max_rounds=3, max_seconds=10)
 NETWORKS = [Architecture.parse(text) for text in ("w32 a f", "w32 meta=2 (m2 f d)x4 swa[window=8]")]
@@ -27,6 +30,20 @@ def test_measures_in_order_with_everything_it_takes_to_judge(text: str) -> None:
         assert found.kernels
         assert found.latency_ms == found.cpu_ms
     assert told[-1] == (3, 3)
+
+
+@pytest.mark.usefixtures("no_kernel_packages")
+def test_fused_steps_are_among_the_kernels_where_they_were_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, operators = Device(name="cuda:0", fingerprint={}), parse_operators("m2 f")
+    times = {
+        LayerKind("m2", 32, "bfloat16", 1): StepTimes(1.0, 2.0),
+        LayerKind("d", 32, "bfloat16", 1): StepTimes(2.0, 1.0),
+    }
+    monkeypatch.setattr(STEP_CHOICES, "times", times)
+    assert kernels_in_use(operators, gpu, "bfloat16") == ("PyTorch", FUSED)
+    assert kernels_in_use(operators, gpu, "float32") == ("PyTorch",)
+    assert kernels_in_use(parse_operators("d f"), gpu, "bfloat16") == ("PyTorch",)
+    assert FUSED not in kernels_in_use(operators, resolve_device("cpu"), "bfloat16")
 
 
 def test_threads_are_one_and_come_back() -> None:

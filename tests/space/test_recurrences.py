@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nas_search.space.operators.channel_decay import LARGEST_EXPONENT, LENGTHS, channel_decay, cut_off
-from nas_search.space.operators.delta_rule import chunked_delta_rule
+from nas_search.space.operators.delta_rule.recurrence import chunked_delta_rule
 from nas_search.space.operators.gla.gated_linear_attention import chunked_gated_linear_attention
 from nas_search.space.operators.rwkv7.dplr import DplrTokens, chunked_dplr
 

@@ -7,7 +7,7 @@ the result for the rest of the process. Nothing here imports Triton before a lay
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 # Medians in milliseconds of runs that are timed in turns.
 Timer = Callable[[Sequence[Callable[[], Tensor]]], list[float]]
 FUSED = "fused Triton kernels"
-PLAIN = "an operation at a time"
+PLAIN = "separate operations"
+PACKAGE = "triton"
+# Codes of the operators whose mixers have a fused step, told where Triton is not installed too.
+FUSED_OPERATORS = frozenset({"a", "swa", "m2", "d", "gd", "f"})
 # From here on the products are matrix products, which tensor cores do better.
 LARGEST_BATCH = 32
 
@@ -68,7 +71,14 @@ class StepChoices:
         fused = self._candidate(layer, x)
         if fused is None or not self._is_faster(fused, layer, x, state, cursor):
             return layer.plain_step(x, state, cursor)
-        return fused(layer.norm, layer.mixer, x, state)
+        return fused(layer.norm, layer.mixer, x, state, cursor)
+
+    def runs_fused(self, notations: Collection[str], dtype: str) -> bool:
+        """Whether a layer of one of these operators was found to be faster fused, at any width and batch."""
+        return any(
+            kind.operator in notations and kind.dtype == dtype and times.kernel == FUSED
+            for kind, times in self.times.items()
+        )
 
     def _candidate(self, layer: Layer, x: Tensor) -> FusedStep | None:
         """The fused step, if there is one for such a call. It has no gradient, and runs on the current GPU."""
@@ -86,7 +96,7 @@ class StepChoices:
                 return False
             scratch = tuple(part.clone() for part in state)
             runs = (
-                lambda: fused(layer.norm, layer.mixer, x, scratch),
+                lambda: fused(layer.norm, layer.mixer, x, scratch, cursor),
                 lambda: layer.plain_step(x, scratch, cursor),
             )
             self.times[kind] = self._measure(kind, runs)
@@ -108,10 +118,15 @@ def capturing() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
 
 
+def missing_triton() -> str | None:
+    """Why there are no fused steps, or None if there are."""
+    return f"{PACKAGE} is not installed" if find_spec(PACKAGE) is None else None
+
+
 @cache
 def fused_steps() -> Mapping[type[Mixer], FusedStep]:
     """The fused steps by their mixers; none where Triton is not installed."""
-    if find_spec("triton") is None:
+    if missing_triton():
         return {}
     from nas_search.space.kernels.fused.layers import FUSED_STEPS
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nas_search.space.kernels.fused.blocks import STATE_BLOCK, ceil_div, power_of_two, state_warps
 from nas_search.space.kernels.fused.elementwise import softplus
-from nas_search.space.operators.delta_spec import DeltaSizes
+from nas_search.space.operators.delta_rule.spec import DeltaSizes
 
 L2_EPS = tl.constexpr(1e-6)
 

@@ -1,6 +1,7 @@
 """One token of a whole pre-norm layer, ``x + mixer.step(norm(x), state, cursor)``, in two or three launches.
 
-Vectors between the launches are float32, whatever the type of the weights. Nothing here waits for the device.
+Between these two, attention does what it does without them. Vectors between the launches are float32, whatever the type
+of the weights, except around attention, where they have the type of the cache. Nothing here waits for the device.
 """
 
 from __future__ import annotations
@@ -15,18 +16,30 @@ from nas_search.space.kernels.fused.mamba2_update import mamba2_update
 from nas_search.space.kernels.fused.norm_project import ConvolvedRows, norm_project
 from nas_search.space.kernels.fused.norm_swiglu import norm_swiglu
 from nas_search.space.kernels.fused.project_residual import ReadOut, project_residual
+from nas_search.space.operators.attention.module import AttentionModule, GroupedQueryAttention
 from nas_search.space.operators.deltanet.module import DeltaNetModule
 from nas_search.space.operators.ffn.module import FeedForwardModule
 from nas_search.space.operators.gated_deltanet.module import GatedDeltaNetModule
 from nas_search.space.operators.mamba2.module import Mamba2Module
-from nas_search.space.operators.module import Mixer, State
+from nas_search.space.operators.module import Cursor, Mixer, State
 from nas_search.space.operators.rms_norm import RMSNorm
+from nas_search.space.operators.sliding_window.module import SlidingWindowModule
 
-# (norm, mixer, x, state) -> x + mixer.step(norm(x), state, cursor); none of these mixers looks at the cursor.
-FusedStep = Callable[[RMSNorm, Any, Tensor, State], Tensor]
+# (norm, mixer, x, state, cursor) -> x + mixer.step(norm(x), state, cursor)
+FusedStep = Callable[[RMSNorm, Any, Tensor, State, Cursor], Tensor]
 
 
-def mamba2_layer_step(norm: RMSNorm, mixer: Mamba2Module, x: Tensor, state: State) -> Tensor:
+def attention_layer_step(
+    norm: RMSNorm, mixer: GroupedQueryAttention, x: Tensor, state: State, cursor: Cursor
+) -> Tensor:
+    """x [B, C]; in place on the cache."""
+    projected = norm_project(x, norm, mixer.qkv_proj, dtype=state[0].dtype)
+    # Contiguous, since kernels of attention may pad a head.
+    mixed = mixer.attend_token(projected, state, cursor).contiguous()
+    return project_residual(x, mixed, mixer.out_proj)
+
+
+def mamba2_layer_step(norm: RMSNorm, mixer: Mamba2Module, x: Tensor, state: State, cursor: Cursor) -> Tensor:
     """x [B, C]; in place on the state."""
     sizes = mixer.sizes
     convolved = ConvolvedRows(sizes.inner, mixer.conv, state[1])
@@ -38,7 +51,7 @@ def mamba2_layer_step(norm: RMSNorm, mixer: Mamba2Module, x: Tensor, state: Stat
     )
 
 
-def deltanet_layer_step(norm: RMSNorm, mixer: DeltaNetModule, x: Tensor, state: State) -> Tensor:
+def deltanet_layer_step(norm: RMSNorm, mixer: DeltaNetModule, x: Tensor, state: State, cursor: Cursor) -> Tensor:
     """x [B, C]; in place on the state."""
     sizes = mixer.sizes
     projected = norm_project(x, norm, mixer.in_proj, ConvolvedRows(0, mixer.conv, state[1]))
@@ -47,7 +60,9 @@ def deltanet_layer_step(norm: RMSNorm, mixer: DeltaNetModule, x: Tensor, state: 
     return project_residual(x, y, mixer.out_proj, ReadOut(mixer.norm, sizes.value_dim))
 
 
-def gated_deltanet_layer_step(norm: RMSNorm, mixer: GatedDeltaNetModule, x: Tensor, state: State) -> Tensor:
+def gated_deltanet_layer_step(
+    norm: RMSNorm, mixer: GatedDeltaNetModule, x: Tensor, state: State, cursor: Cursor
+) -> Tensor:
     """x [B, C]; in place on the state."""
     sizes = mixer.sizes
     projected = norm_project(x, norm, mixer.in_proj, ConvolvedRows(0, mixer.conv, state[1]))
@@ -57,12 +72,14 @@ def gated_deltanet_layer_step(norm: RMSNorm, mixer: GatedDeltaNetModule, x: Tens
     return project_residual(x, y, mixer.out_proj, ReadOut(mixer.norm, sizes.value_dim, gate))
 
 
-def ffn_layer_step(norm: RMSNorm, mixer: FeedForwardModule, x: Tensor, state: State) -> Tensor:
+def ffn_layer_step(norm: RMSNorm, mixer: FeedForwardModule, x: Tensor, state: State, cursor: Cursor) -> Tensor:
     """x [B, C]; an FFN has no state."""
     return project_residual(x, norm_swiglu(x, norm, mixer.gate_up_proj), mixer.out_proj)
 
 
 FUSED_STEPS: dict[type[Mixer], FusedStep] = {
+    AttentionModule: attention_layer_step,
+    SlidingWindowModule: attention_layer_step,
     Mamba2Module: mamba2_layer_step,
     DeltaNetModule: deltanet_layer_step,
     GatedDeltaNetModule: gated_deltanet_layer_step,

@@ -25,14 +25,20 @@ class ConvolvedRows(NamedTuple):
     state: Tensor
 
 
-def norm_project(x: Tensor, norm: RMSNorm, projection: Projection, convolved: ConvolvedRows | None = None) -> Tensor:
-    """``projection(norm(x))`` [B, N] in float32 of x [B, C].
+def norm_project(
+    x: Tensor,
+    norm: RMSNorm,
+    projection: Projection,
+    convolved: ConvolvedRows | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """``projection(norm(x))`` [B, N] of x [B, C], computed in float32 and stored as ``dtype``.
 
     Convolved rows come out as ``silu(convolution.step(...))``, and their inputs are shifted into the state.
     """
     batch, width = x.shape
     rows = projection.out_features
-    out = x.new_empty(batch, rows, dtype=torch.float32)
+    out = x.new_empty(batch, rows, dtype=dtype)
     taps, channels = 0, 0
     first, kernel, kernel_bias, state = 0, None, None, None
     if convolved is not None:

@@ -64,15 +64,23 @@ class GroupedQueryAttention(Mixer):
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] over the valid prefix of the cache."""
-        cache, batch = state[0], x.shape[0]
-        heads = self.qkv_proj(x).view(batch, -1, self.head_dim)
+        return self.out_proj(self.attend_token(self.qkv_proj(x), state, cursor))
+
+    def attend_token(self, projected: Tensor, state: State, cursor: Cursor) -> Tensor:
+        """Queries, keys and values of one token [B, rows of qkv_proj] to mixed values [B, heads * head_dim].
+
+        In place on the state; ``projected`` is overwritten too, its queries and keys are turned where they are.
+        """
+        cache, batch = state[0], projected.shape[0]
+        heads = projected.view(batch, -1, self.head_dim)
         rotated = self._rotate_token(heads[:, : self.heads + self.kv_heads], cursor)
         # The query heads of a group are the rows of one small matrix: no copy of keys for each of them.
         q = rotated[:, : self.heads].view(batch, self.kv_heads, -1, self.head_dim)
         new = heads[:, self.heads :].view(batch, 2, self.kv_heads, 1, self.head_dim)
         cache.index_copy_(3, self.slot(cursor, cache.shape[3]), new)
-        mixed = CACHED_ATTENTION.on(cache.device)(q, cache, cursor)
-        return self.out_proj(mixed.view(batch, -1))
+        mixed: Tensor = CACHED_ATTENTION.on(cache.device)(q, cache, cursor)
+        # Not a view: some kernels lay the heads out in another order, or pad them.
+        return mixed.reshape(batch, -1)
 
     def residual_weights(self) -> tuple[Tensor, ...]:
         """The output projection."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nas_search.space.operators.delta_kernels import DELTA_RULE
-from nas_search.space.operators.delta_mixer import DeltaMixer
+from nas_search.space.operators.delta_rule.kernels import DELTA_RULE
+from nas_search.space.operators.delta_rule.mixer import DeltaMixer
 from nas_search.space.operators.deltanet.spec import DeltaNet
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nas_search.space.operators.delta_reference import convolved_token, heads_of, rms, write_and_read
+from nas_search.space.operators.delta_rule.reference import convolved_token, heads_of, rms, write_and_read
 from nas_search.space.operators.deltanet.module import DeltaNetModule
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nas_search.space.operators.delta_spec import DeltaSizes, DeltaSpec
+from nas_search.space.operators.delta_rule.spec import DeltaSizes, DeltaSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ class DeltaNet(DeltaSpec):
     def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
         """Convolution and recurrence, and both for one token."""
         from nas_search.space.kernels.registry import by_phase
-        from nas_search.space.operators.delta_kernels import DELTA_RULE, DELTA_STEP
+        from nas_search.space.operators.delta_rule.kernels import DELTA_RULE, DELTA_STEP
         from nas_search.space.operators.short_convolution import CONVOLUTION, CONVOLUTION_STEP
 
         return by_phase((CONVOLUTION, DELTA_RULE), (CONVOLUTION_STEP, DELTA_STEP))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_search.space.operators.delta_kernels import GATED_DELTA_RULE
-from nas_search.space.operators.delta_mixer import DeltaMixer
+from nas_search.space.operators.delta_rule.kernels import GATED_DELTA_RULE
+from nas_search.space.operators.delta_rule.mixer import DeltaMixer
 from nas_search.space.operators.gated_deltanet.spec import GatedDeltaNet
 from nas_search.space.operators.ssm_init import fresh_decay_rates, fresh_dt_bias
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_search.space.operators.delta_reference import convolved_token, heads_of, rms, write_and_read
+from nas_search.space.operators.delta_rule.reference import convolved_token, heads_of, rms, write_and_read
 from nas_search.space.operators.gated_deltanet.module import GatedDeltaNetModule
 
 

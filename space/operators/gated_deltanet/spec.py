@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from nas_search.space.operators.delta_spec import DeltaSizes, DeltaSpec
+from nas_search.space.operators.delta_rule.spec import DeltaSizes, DeltaSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ class GatedDeltaNet(DeltaSpec):
     def operations(self) -> Mapping[Phase, tuple[Operation, ...]]:
         """Convolution and recurrence, and both for one token."""
         from nas_search.space.kernels.registry import by_phase
-        from nas_search.space.operators.delta_kernels import DELTA_STEP, GATED_DELTA_RULE
+        from nas_search.space.operators.delta_rule.kernels import DELTA_STEP, GATED_DELTA_RULE
         from nas_search.space.operators.short_convolution import CONVOLUTION, CONVOLUTION_STEP
 
         return by_phase((CONVOLUTION, GATED_DELTA_RULE), (CONVOLUTION_STEP, DELTA_STEP))

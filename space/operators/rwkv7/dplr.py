@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nas_search.space.operators.channel_decay import channel_decay, cut_off
 from nas_search.space.operators.chunking import chunks_back, chunks_first
-from nas_search.space.operators.correction import Corrections, solve_corrections
+from nas_search.space.operators.correction import Corrections, chunk_for, solve_corrections
 
 
 class DplrTokens(NamedTuple):
@@ -36,7 +36,7 @@ def chunked_dplr(sequence: DplrTokens) -> tuple[Tensor, Tensor]:
     r, log_decay, k, v, a, b = sequence
     batch, tokens, heads, size = r.shape
     log_decay = cut_off(log_decay)
-    decay = channel_decay(log_decay)
+    decay = channel_decay(log_decay, chunk_for(size))
     # A token reads the state before its own decay. A correction is what a token wants less what it reads.
     reading = -a * torch.exp(-log_decay)
     r, k, v, reading, b = (chunks_first(x, decay.length) for x in (r, k, v, reading, b))

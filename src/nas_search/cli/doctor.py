@@ -30,13 +30,13 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say which kernel every operator would run on every device of this machine, and why not a faster one."""
-    from nas_search.space.kernels.report import device_kind, kernel_uses, strict_refusal
+    from nas_search.space.kernels.report import device_kind, layer_uses, strict_refusal
     from nas_search.space.operators.registry import operator_types
 
     specs = [spec_type.model_validate({}) for spec_type in operator_types().values()]
     devices = torch_devices()
     by_kind = {
-        kind: [use for spec in specs for use in kernel_uses(spec, kind, dtype)]
+        kind: [use for spec in specs for use in layer_uses(spec, kind, dtype)]
         for kind in dict.fromkeys(map(device_kind, devices))
     }
     uses = {device: by_kind[device_kind(device)] for device in devices}

@@ -28,7 +28,7 @@ from torch.nn import functional
 from transformers import Qwen3NextConfig
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from nas_search.space.operators.delta_rule import chunked_delta_rule
+from nas_search.space.operators.delta_rule.recurrence import chunked_delta_rule
 from nas_search.space.operators.deltanet.module import DeltaNetModule
 from nas_search.space.operators.gated_deltanet.module import GatedDeltaNetModule
 

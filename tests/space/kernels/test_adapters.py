@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from nas_search.space.kernels import causal_conv1d, fla, flash_attention, mamba_ssm
 from nas_search.space.kernels.registry import Kernel, KernelFallbackWarning, Operation
-from nas_search.space.operators import delta_kernels as delta
 from nas_search.space.operators.attention import kernels as attention
-from nas_search.space.operators.delta_rule import DeltaToken
+from nas_search.space.operators.delta_rule import kernels as delta
+from nas_search.space.operators.delta_rule.recurrence import DeltaToken
 from nas_search.space.operators.gla import kernels as gla
 from nas_search.space.operators.mamba import kernels as mamba
 from nas_search.space.operators.mamba2 import kernels as mamba2

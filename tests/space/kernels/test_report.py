@@ -71,18 +71,25 @@ def test_fallbacks_on_a_gpu_are_told_line_by_line() -> None:
         "operator a, training: causal attention",
         "operator a, prefill: causal attention",
         "operator a, decode: attention over a cache",
+        "operator a, decode: whole layer for one token",
+        "operator f, decode: whole layer for one token",
     ]
     assert "PyTorch (flash-attn flash_attn_func: " in lines[0]
+    assert lines[-1].endswith(" runs in separate operations (fused Triton kernels: triton is not installed)")
 
 
 @pytest.mark.usefixtures("no_kernel_packages")
 def test_strict_names_operator_phase_kernel_and_package() -> None:
     with pytest.raises(RunError, match=r"^operator m2, training: short convolution runs in PyTorch \(causal-conv1d"):
-        check("f m2", "cuda", strict=True)
+        check("m2 f", "cuda", strict=True)
     with pytest.raises(
-        RunError, match=r"\(and 5 more\); --strict-kernels wants causal-conv1d, see 'nas-search doctor'$"
+        RunError, match=r"\(and 7 more\); --strict-kernels wants causal-conv1d, see 'nas-search doctor'$"
     ):
-        check("f m2", "cuda", strict=True)
+        check("m2 f", "cuda", strict=True)
+    with pytest.raises(
+        RunError, match=r"^operator f, decode: whole layer for one token .* --strict-kernels wants triton, see"
+    ):
+        check("f", "cuda", strict=True)
 
 
 @pytest.mark.usefixtures("packages")

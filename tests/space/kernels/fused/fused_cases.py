@@ -11,8 +11,18 @@ from nas_search.space.model import Layer
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators.module import Cursor, State
 
+# Tokens that a cache holds before the first step.
+CONTEXT = 5
+# With windows that have wrapped around by then, and that have not.
+ATTENTION = (
+    ("a", 64),
+    ("a[heads=4,kv=2,head_dim=16,qk_norm=yes,qkv_bias=yes]", 48),
+    ("swa[window=3,qkv_bias=yes]", 96),
+    ("swa[window=64,head_dim=16,qk_norm=yes]", 80),
+)
 # Widths, heads, states and groups that are multiples of the blocks of kernels, and that are not.
 CASES = (
+    *ATTENTION,
     ("m2", 64),
     ("m2[groups=2,head_dim=16,state=24]", 48),
     ("m2[expand=1,conv=1,head_dim=48]", 96),
@@ -45,24 +55,36 @@ def make_tokens(count: int, batch: int, width: int) -> Tensor:
     return torch.randn(count, batch, width, generator=torch.Generator().manual_seed(batch))
 
 
+def cursor_at(position: int, device: torch.device, bound: int | None = None) -> Cursor:
+    """The cursor of one position; with a bound that of a captured graph, which reads so many slots under a mask."""
+    index = torch.tensor([position], device=device)
+    if bound is None:
+        return Cursor(index, position + 1)
+    return Cursor(index, bound, torch.arange(bound, device=device) <= index)
+
+
 @torch.inference_mode()
-def decode(layer: Layer, tokens: Tensor, steps: Any = None, fill: float = 1.0) -> tuple[Tensor, State]:
+def decode(
+    layer: Layer, tokens: Tensor, steps: Any = None, *, fill: float = 1.0, bounded: bool = False
+) -> tuple[Tensor, State]:
     """Outputs [count, B, C] and the state after them, by the fused steps by mixer, or by the plain step.
 
-    The state before them is random of scale ``fill``, as if many tokens had been read.
+    The state before them is random of scale ``fill``, as if CONTEXT tokens had been read. With ``bounded`` all steps
+    read as many slots of a cache, under a mask.
     """
     device, dtype = tokens.device, layer.norm.weight.dtype
-    state = layer.mixer.new_state(tokens.shape[1], len(tokens), device, dtype)
+    positions = CONTEXT + len(tokens)
+    state = layer.mixer.new_state(tokens.shape[1], positions, device, dtype)
     generator = torch.Generator().manual_seed(0)
     for part in state:
         part.copy_(fill * torch.randn(part.shape, generator=generator).bfloat16())
     outputs = []
-    for position, x in enumerate(tokens.to(dtype)):
+    for position, x in enumerate(tokens.to(dtype), CONTEXT):
+        cursor = cursor_at(position, device, positions if bounded else None)
         if steps is None:
-            cursor = Cursor(torch.tensor([position], device=device), position + 1)
             outputs.append(layer.plain_step(x, state, cursor))
         else:
-            outputs.append(steps[type(layer.mixer)](layer.norm, layer.mixer, x, state))
+            outputs.append(steps[type(layer.mixer)](layer.norm, layer.mixer, x, state, cursor))
     return torch.stack(outputs), state
 
 

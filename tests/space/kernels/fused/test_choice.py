@@ -11,9 +11,18 @@ from fused_cases import make_layer
 from torch import Tensor
 
 from nas_search.space.kernels.fused import choice
-from nas_search.space.kernels.fused.choice import FUSED, LARGEST_BATCH, PLAIN, LayerKind, StepChoices, StepTimes
+from nas_search.space.kernels.fused.choice import (
+    FUSED,
+    FUSED_OPERATORS,
+    LARGEST_BATCH,
+    PLAIN,
+    LayerKind,
+    StepChoices,
+    StepTimes,
+)
 from nas_search.space.kernels.registry import KernelFallbackWarning
 from nas_search.space.model import Layer
+from nas_search.space.notation import parse_operator
 from nas_search.space.operators.deltanet.module import DeltaNetModule
 from nas_search.space.operators.module import Cursor, Mixer, State
 from nas_search.space.operators.rms_norm import RMSNorm
@@ -35,9 +44,9 @@ class FakeTimer:
         return self.answer
 
 
-def fused_step(norm: RMSNorm, mixer: Mixer, x: Tensor, state: State) -> Tensor:
+def fused_step(norm: RMSNorm, mixer: Mixer, x: Tensor, state: State, cursor: Cursor) -> Tensor:
     """Stands in for kernels: changes the state, and its output is known by its sign."""
-    state[0].add_(1)
+    state[0].add_(cursor.length)
     return -x.abs()
 
 
@@ -95,6 +104,18 @@ def test_timing_leaves_the_state_alone(layer: Layer) -> None:
 
 
 @torch.inference_mode()
+def test_decisions_by_operator_and_number_format(layer: Layer) -> None:
+    fused, plain = choices(FakeTimer(1.0, 2.0)), choices(FakeTimer(2.0, 1.0))
+    assert not fused.runs_fused({"d"}, "float32")
+    for chosen in (fused, plain):
+        step(chosen, layer)
+    assert fused.runs_fused({"f", "d"}, "float32")
+    assert not fused.runs_fused({"d"}, "bfloat16")
+    assert not fused.runs_fused({"f", "d[head_dim=16]"}, "float32")
+    assert not plain.runs_fused({"d"}, "float32")
+
+
+@torch.inference_mode()
 def test_nothing_is_timed_during_a_capture(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
     timer = FakeTimer(1.0, 2.0)
     chosen = choices(timer)
@@ -144,9 +165,15 @@ def test_steps_with_gradients_are_plain(layer: Layer) -> None:
     assert timer.calls == 0
 
 
-def test_without_triton_there_are_no_fused_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+@pytest.mark.usefixtures("no_kernel_packages")
+def test_without_triton_there_are_no_fused_steps() -> None:
     assert not choice.fused_steps.__wrapped__()
+
+
+def test_the_operators_of_all_fused_steps_are_told() -> None:
+    pytest.importorskip("triton", reason="the steps come with Triton")
+    mixers = {type(parse_operator(code).build(WIDTH)) for code in FUSED_OPERATORS}
+    assert mixers == set(choice.fused_steps())
 
 
 def test_a_step_on_a_cpu_does_not_import_triton() -> None:
@@ -154,7 +181,7 @@ def test_a_step_on_a_cpu_does_not_import_triton() -> None:
 import sys, torch
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
-model = HybridLM(Architecture.parse("w32 d f m2 f gd f"))
+model = HybridLM(Architecture.parse("w32 d f m2 f gd a swa f"))
 with torch.inference_mode():
     model.step(torch.zeros(1, dtype=torch.int64), model.new_state(1, 1))
 sys.exit("triton" in sys.modules)

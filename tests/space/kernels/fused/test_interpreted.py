@@ -1,11 +1,14 @@
 """The kernels' arithmetic, addresses and masks, against the plain steps on a CPU."""
 
-from types import ModuleType
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from fused_cases import (
+    ATTENTION,
     CASES,
+    cursor_at,
     decode,
     fenced,
     intact,
@@ -15,9 +18,12 @@ from fused_cases import (
     reference,
     worst_error,
 )
+from torch import Tensor
 from torch.nn import functional
 
-from nas_search.space.operators.module import Projection
+from nas_search.space.operators.attention import module as attention
+from nas_search.space.operators.attention.kernels import cached_attention
+from nas_search.space.operators.module import Cursor, Projection
 from nas_search.space.operators.rms_norm import RMSNorm
 from nas_search.space.operators.short_convolution import ShortConvolution
 
@@ -26,6 +32,7 @@ FLOAT32 = 2e-6
 BFLOAT16 = 1e-2
 # No size of these is a power of two.
 ODD_CASES = (
+    ("a[heads=3,kv=1,head_dim=6,qk_norm=yes,qkv_bias=yes]", 45),
     ("m2[conv=3,groups=3,head_dim=6,state=11]", 45),
     ("gd[head_dim=15,expand_v=3,conv=3]", 45),
     ("d[head_dim=9]", 45),
@@ -42,10 +49,43 @@ def test_fused_steps_equal_plain_steps(interpreted: ModuleType, notation: str, w
     assert worst_error(fused, decode(layer, tokens)) <= FLOAT32
 
 
-@pytest.mark.parametrize("notation", ["m2", "d", "gd", "f"])
+@pytest.mark.parametrize(("notation", "width"), ATTENTION, ids=names(ATTENTION))
+def test_a_bounded_cursor_reads_what_an_exact_one_reads(interpreted: ModuleType, notation: str, width: int) -> None:
+    layer, tokens = make_layer(notation, width), make_tokens(5, 2, width)
+    fused = decode(layer, tokens, interpreted.FUSED_STEPS, bounded=True)
+    assert worst_error(fused, decode(layer, tokens)) <= FLOAT32
+
+
+def tokens_first(mixed: Tensor) -> Tensor:
+    """As PyTorch's memory-efficient attention lays out its result."""
+    return mixed.transpose(1, 2).contiguous().transpose(1, 2)
+
+
+def padded(mixed: Tensor) -> Tensor:
+    """As PyTorch's FlashAttention returns heads that are no multiple of 8."""
+    size = mixed.shape[-1]
+    return functional.pad(mixed, (0, -size % 8))[..., :size]
+
+
+@pytest.mark.parametrize("lay_out", [tokens_first, padded])
+@pytest.mark.parametrize("notation", ["a[heads=4,kv=2,head_dim=12]", "a[heads=1,head_dim=12]"])
+def test_kernels_of_attention_may_lay_out_heads_as_they_like(
+    interpreted: ModuleType, monkeypatch: pytest.MonkeyPatch, notation: str, lay_out: Callable[[Tensor], Tensor]
+) -> None:
+    def attend(q: Tensor, cache: Tensor, cursor: Cursor) -> Tensor:
+        return lay_out(cached_attention(q, cache, cursor))
+
+    layer, tokens = make_layer(notation, 40), make_tokens(2, 3, 40)
+    expected = decode(layer, tokens)
+    monkeypatch.setattr(attention, "CACHED_ATTENTION", SimpleNamespace(on=lambda device: attend))
+    assert worst_error(decode(layer, tokens), expected) <= FLOAT32
+    assert worst_error(decode(layer, tokens, interpreted.FUSED_STEPS), expected) <= FLOAT32
+
+
+@pytest.mark.parametrize("notation", ["a", "m2", "d", "gd", "f"])
 def test_small_numbers_feel_every_eps(interpreted: ModuleType, notation: str) -> None:
     layer, tokens = make_layer(notation, 32), 1e-3 * make_tokens(2, 1, 32)
-    if notation != "f":
+    if notation not in {"a", "f"}:
         with torch.no_grad():
             layer.mixer.conv.weight.mul_(1e-3)
     fused = decode(layer, tokens, interpreted.FUSED_STEPS, fill=0.0)
@@ -69,7 +109,8 @@ def test_nothing_beyond_the_tensors_is_read_or_written(interpreted: ModuleType, 
     empty = layer.mixer.new_state(1, 1, x.device, x.dtype)
     state, memories = zip(*map(fenced, empty), strict=True)
     with torch.inference_mode():
-        y = interpreted.FUSED_STEPS[type(layer.mixer)](layer.norm, layer.mixer, fenced(x)[0], state)
+        step = interpreted.FUSED_STEPS[type(layer.mixer)]
+        y = step(layer.norm, layer.mixer, fenced(x)[0], state, cursor_at(0, x.device))
     assert all(part.isfinite().all() for part in (y, *state))
     assert all(map(intact, (*fences, *memories)))
 

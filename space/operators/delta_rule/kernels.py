@@ -2,7 +2,7 @@
 
 from nas_search.space.kernels import fla
 from nas_search.space.kernels.registry import Operation
-from nas_search.space.operators.delta_rule import chunked_delta_rule, delta_step
+from nas_search.space.operators.delta_rule.recurrence import chunked_delta_rule, delta_step
 
 DELTA_RULE = Operation("delta rule", chunked_delta_rule, (fla.DELTA_RULE,))
 GATED_DELTA_RULE = Operation("gated delta rule", chunked_delta_rule, (fla.GATED_DELTA_RULE,))

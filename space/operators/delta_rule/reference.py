@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_search.space.operators.delta_mixer import NORM_EPS, DeltaMixer
+from nas_search.space.operators.delta_rule.mixer import NORM_EPS, DeltaMixer
 
 L2_EPS = 1e-6
 

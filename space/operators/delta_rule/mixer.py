@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nas_search.space.kernels.registry import Operation
-from nas_search.space.operators.delta_kernels import DELTA_STEP
-from nas_search.space.operators.delta_rule import DeltaToken
-from nas_search.space.operators.delta_spec import DeltaSizes
+from nas_search.space.operators.delta_rule.kernels import DELTA_STEP
+from nas_search.space.operators.delta_rule.recurrence import DeltaToken
+from nas_search.space.operators.delta_rule.spec import DeltaSizes
 from nas_search.space.operators.module import Cursor, Mixer, Projection, State
 from nas_search.space.operators.rms_norm import RMSNorm, l2_normalise
 from nas_search.space.operators.short_convolution import ShortConvolution

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nas_search.space.operators.chunking import chunk_length, chunks_back, chunks_first
-from nas_search.space.operators.correction import Corrections, solve_corrections
+from nas_search.space.operators.correction import Corrections, chunk_for, solve_corrections
 from nas_search.space.operators.decay import decay_between, sum_after
 
 
@@ -30,11 +30,6 @@ class DeltaToken(NamedTuple):
     v: Tensor
     beta: Tensor
     log_decay: Tensor | None = None
-
-
-def chunk_for(head_dim: int) -> int:
-    """Half a head: the work inside chunks grows with their length, that on states with the square of the head."""
-    return min(64, max(16, head_dim // 2))
 
 
 def chunked_delta_rule(

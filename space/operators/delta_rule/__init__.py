@@ -1,0 +1,1 @@
+"""What DeltaNet and Gated DeltaNet share."""
