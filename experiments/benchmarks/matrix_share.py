@@ -2,8 +2,8 @@
 
     python experiments/benchmarks/matrix_share.py
 
-The runs of ``operator_throughput.py`` that have a target, ours alone, under PyTorch's profiler, on one thread. The share
-is that of products and triangular solves in the time of all operations. The last line is one JSON document.
+Ours alone of the runs of ``operator_throughput.py`` that have a target, under PyTorch's profiler, on one thread. The
+share is that of products and triangular solves in the time of all operations. The last line is one JSON document.
 """
 
 from __future__ import annotations
