@@ -21,7 +21,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from comparison import OURS, Comparison, Rounds, Row, check_agreement, compare, cpu_ms, keep_freed_memory
+from comparison import (
+    OURS,
+    Comparison,
+    Rounds,
+    Row,
+    check_agreement,
+    compare,
+    comparison_table,
+    cpu_ms,
+    keep_freed_memory,
+)
 from layers import decoding_of_layer, training_of_layer
 from recurrences import RECURRENCES, Sizes, training_of_recurrence
 from reference_code import fla_version
@@ -38,7 +48,6 @@ from nas_search.space.operators.registry import operator_types
 TARGET_RATIO, GOOD_RATIO = 1.3, 2.0
 TARGETED = ("m2", "d", "gd", "gla")
 HYBRID = "d f m2 f a f m2 f"
-UNITS = {"ms": 1.0, "µs": 1e3}
 
 
 class Plan(NamedTuple):
@@ -86,26 +95,6 @@ def tokens_per_second(notation: str, plan: Plan, rounds: int) -> float:
 
     times = [cpu_ms(run) for _ in range(rounds + 1)][1:]
     return plan.batch * plan.tokens / float(np.median(times)) * 1e3
-
-
-def comparison_table(rows: list[Row], title: str, unit: str = "ms") -> Table:
-    """Every contestant, ours first in each comparison."""
-    scale = UNITS[unit]
-    table = Table("operator", "contestant", title=title)
-    for column in ("n", f"median {unit}", f"quartiles {unit}", "time / ours [95 %]"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        ours = row.contestant == OURS
-        low, high = row.quartiles_ms
-        table.add_row(
-            escape(row.what) if ours else "",
-            row.contestant,
-            str(row.n),
-            f"{row.median_ms * scale:.1f}",
-            f"{low * scale:.1f} - {high * scale:.1f}",
-            "" if ours else f"{row.ratio:.2f} [{row.ratio_low:.2f}, {row.ratio_high:.2f}]",
-        )
-    return table
 
 
 def network_table(speeds: dict[str, float], title: str) -> Table:

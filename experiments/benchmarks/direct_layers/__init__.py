@@ -1,0 +1,1 @@
+"""Layers written by hand around the kernels of other packages: what ours are compared with on a GPU."""
