@@ -77,8 +77,8 @@ def _short_training(view: RunView) -> Iterator[str]:
     if view.trained and tokens < LONG_TRAINING_TOKENS:
         yield (
             f"Nothing here was trained on more than {tokens:,} tokens. Such short budgets favour mixers with a short "
-            "convolution (Mamba-2, DeltaNet): attention is still improving fast when training stops, and may rank "
-            "higher after a long one."
+            "convolution (Mamba, Mamba-2, DeltaNet, Gated DeltaNet): attention is still improving fast when training "
+            "stops, and may rank higher after a long one."
         )
 
 

@@ -1,8 +1,8 @@
 """One colour per kind of operator, the same in reports, plots and terminals.
 
-The colours are Paul Tol's muted scheme (personal.sron.nl/~pault), which stays distinguishable with the common kinds of
-colour blindness. Families share a hue: attention is blue, Mamba warm, the delta rule green. The code of an operator
-is always written beside its colour, so that colour is never the only sign.
+The colours are those of Paul Tol's muted scheme (personal.sron.nl/~pault), which stays distinguishable with the common
+kinds of colour blindness, with a lighter indigo. Attention is blue, Mamba warm, the delta rule green. The code of an
+operator is always written beside its colour, so that colour is never the only sign.
 """
 
 import hashlib

@@ -127,11 +127,14 @@ class Stopwatch:
     def sampling(self, working: float) -> Iterator[None]:
         """Time inside is ``sampling``, but for the share ``working`` of the workers, who are ``training``."""
         started = time.monotonic()
-        with self.phase("sampling"):
+        outer = self._switch("sampling")
+        try:
             yield
-        shared = working * (time.monotonic() - started)
-        self._seconds["sampling"] -= shared
-        self._seconds["training"] += shared
+        finally:
+            self._switch(outer)
+            shared = working * (time.monotonic() - started)
+            self._seconds["sampling"] -= shared
+            self._seconds["training"] += shared
 
     @property
     def total_seconds(self) -> float:

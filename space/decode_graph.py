@@ -100,13 +100,15 @@ def cuda_capture(device: torch.device) -> Capture:
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def capture(warm_up: Run, run: Run) -> Run:
-        stream.wait_stream(torch.cuda.current_stream(device))
+        current = torch.cuda.current_stream(device)
+        stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 warm_up()
-        torch.cuda.current_stream(device).wait_stream(stream)
+        current.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with _own_workspaces(), torch.cuda.graph(graph, pool=pool, stream=stream):
+        # The outermost context goes back to the stream of before: a capture that fails stays on its own.
+        with torch.cuda.stream(current), _own_workspaces(), torch.cuda.graph(graph, pool=pool, stream=stream):
             logits = run()
 
         def replay() -> Tensor:
@@ -126,8 +128,10 @@ def _own_workspaces() -> Iterator[None]:
     networks may still write to them.
     """
     torch._C._cuda_clearCublasWorkspaces()
-    yield
-    torch._C._cuda_clearCublasWorkspaces()
+    try:
+        yield
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()
 
 
 def _kept(architecture: Architecture, positions: int) -> int:

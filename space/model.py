@@ -88,8 +88,10 @@ class HybridLM(nn.Module):
 
     def loss(self, tokens: Tensor) -> Tensor:
         """Mean cross-entropy in nats per token of tokens [B, T + 1], each predicted from those before it."""
-        logits = self(tokens[:, :-1])
-        return functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        logits = self(tokens[:, :-1]).flatten(0, 1)
+        # A loss in half precision has steps of half a per cent: too coarse to rank by.
+        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return functional.cross_entropy(exact, tokens[:, 1:].flatten())
 
     def new_state(self, batch: int, max_length: int) -> ModelState:
         """Decoding state for sequences of at most ``max_length`` tokens; room for meta tokens is added."""

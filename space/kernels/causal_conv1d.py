@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from nas_search.space.kernels.precision import FLOATS
@@ -11,7 +12,7 @@ from nas_search.space.kernels.registry import Kernel
 
 PACKAGE = "causal-conv1d"
 TAPS = range(2, 5)
-# Channels and strides that the kernel for channels last reads at once.
+# The kernel for channels last reads so many at once, from addresses that are multiples of them.
 ALIGNMENT = 8
 
 
@@ -20,8 +21,9 @@ def _load_convolution() -> Callable[..., Tensor]:
 
     def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """x [B, T, channels]; the kernel has channels before tokens, in memory as ours."""
-        if any(stride % ALIGNMENT for stride in x.stride()[:2]) or x.stride(2) != 1:
-            x = x.contiguous()
+        if any(step % ALIGNMENT for step in (*x.stride()[:2], x.storage_offset())) or x.stride(2) != 1:
+            # Not ``contiguous``: it would leave the strides of axes of one, which the kernel checks too.
+            x = x.clone(memory_format=torch.contiguous_format)
         y: Tensor = causal_conv1d_fn(x.transpose(1, 2), weight.T, bias)
         return y.transpose(1, 2)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "flash-linear-attention"
 LARGEST_KEY = 256
+# A block of values is rounded up to a power of two, and tensor cores take no fewer than 16.
+SMALLEST_VALUE = 9
 # No log decay of RWKV-7 is less (Peng et al. 2025). Knowing it, the kernel can use longer chunks.
 RWKV7_LEAST_LOG_DECAY = -exp(-0.5)
 
@@ -51,6 +53,19 @@ def _load_gated_delta_rule() -> Scan:
         return found
 
     return scan
+
+
+def _check_gated_gradient() -> None:
+    """Some versions of Triton compile the gradient wrongly for Hopper GPUs.
+
+    The package then takes TileLang if it can, and otherwise raises an error in the backward pass.
+    """
+    from fla.ops.common.backends import CommonTileLangBackend
+    from fla.utils import IS_NVIDIA_HOPPER, TRITON_ABOVE_3_4_0, TRITON_ABOVE_3_7_1
+
+    wrong = IS_NVIDIA_HOPPER and TRITON_ABOVE_3_4_0 and not TRITON_ABOVE_3_7_1
+    if wrong and not CommonTileLangBackend.can_use():
+        raise ImportError("on this GPU its gradient needs Triton 3.7.1 or newer, or TileLang and nvcc")
 
 
 def _load_delta_step() -> Step:
@@ -132,14 +147,25 @@ def _refuses_key(q: Tensor, *others: Any) -> str | None:
     return None if size <= LARGEST_KEY else f"keys of {size}, more than {LARGEST_KEY}"
 
 
+def _refuses_value(q: Tensor, k: Tensor, v: Tensor, *others: Any) -> str | None:
+    size = v.shape[-1]
+    return None if size >= SMALLEST_VALUE else f"values of {size}, fewer than {SMALLEST_VALUE}"
+
+
 def _refuses_tokens(sequence: DplrTokens) -> str | None:
-    return _refuses_key(sequence.k)
+    return _refuses_key(sequence.k) or _refuses_value(sequence.r, sequence.k, sequence.v)
 
 
 DELTA_RULE = Kernel("chunk_delta_rule", PACKAGE, _load_delta_rule, refuses=_refuses_key)
-GATED_DELTA_RULE = Kernel("chunk_gated_delta_rule", PACKAGE, _load_gated_delta_rule, refuses=_refuses_key)
+GATED_DELTA_RULE = Kernel(
+    "chunk_gated_delta_rule",
+    PACKAGE,
+    _load_gated_delta_rule,
+    refuses=_refuses_key,
+    check_gradient=_check_gated_gradient,
+)
 DELTA_STEP = Kernel("fused_recurrent_gated_delta_rule", PACKAGE, _load_delta_step, FLOATS)
-GATED_LINEAR_ATTENTION = Kernel("chunk_gla", PACKAGE, _load_gated_linear_attention)
+GATED_LINEAR_ATTENTION = Kernel("chunk_gla", PACKAGE, _load_gated_linear_attention, refuses=_refuses_value)
 GATED_LINEAR_ATTENTION_STEP = Kernel("fused_recurrent_gla", PACKAGE, _load_gated_linear_attention_step, FLOATS)
 RWKV7 = Kernel("chunk_rwkv7", PACKAGE, _load_rwkv7, refuses=_refuses_tokens)
 RWKV7_STEP = Kernel("fused_recurrent_rwkv7", PACKAGE, _load_rwkv7_step, FLOATS)

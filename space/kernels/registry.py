@@ -33,6 +33,10 @@ def takes_all(*inputs: Any) -> str | None:
     return None
 
 
+def trains_everywhere() -> None:
+    """Knows no machine without a gradient."""
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """One kernel of another package, told by the ``name`` of the function that is called.
@@ -40,6 +44,7 @@ class Kernel:
     ``package`` is the distribution to install. ``load`` imports exactly what a call needs and returns a function
     with the signature of the portable one; whatever it raises is the reason why the kernel cannot run.
     ``formats`` are the number formats that it takes, ``refuses`` says why it does not take a call's inputs, or None.
+    Whatever ``check_gradient`` raises is the reason why no gradient goes through the kernel on this machine.
     """
 
     name: str
@@ -47,19 +52,24 @@ class Kernel:
     load: Callable[[], Callable[..., Any]]
     formats: frozenset[torch.dtype] = HALF
     refuses: Callable[..., str | None] = takes_all
+    check_gradient: Callable[[], None] = trains_everywhere
 
     @property
     def title(self) -> str:
         """Package and function, for people."""
         return f"{self.package} {self.name}"
 
-    def refusal(self, dtype: torch.dtype | None, inputs: Sequence[Any] | None = None) -> str | None:
+    def refusal(
+        self, dtype: torch.dtype | None, inputs: Sequence[Any] | None = None, *, gradient: bool = False
+    ) -> str | None:
         """Why this kernel does not run, as far as format and inputs are known; None if it does."""
         loaded = _loaded(self)
         if isinstance(loaded, str):
             return loaded
         if dtype is not None and dtype not in self.formats:
             return f"it does not take {format_name(dtype)}"
+        if gradient and (reason := _untrained(self)):
+            return reason
         return None if inputs is None else self.refuses(*inputs)
 
 
@@ -89,9 +99,12 @@ class Operation:
         """The implementation for tensors on ``device``: decided once, so this is a look-up."""
         return _implementation(self, device)
 
-    def choice(self, device_type: str, dtype: torch.dtype | None = None) -> Choice:
-        """What runs on such devices, as far as it does not depend on sizes; without ``dtype`` nor on the format."""
-        kernel, refused = _choose(self.faster if device_type == ACCELERATED else (), dtype)
+    def choice(self, device_type: str, dtype: torch.dtype | None = None, *, gradient: bool = False) -> Choice:
+        """What runs on such devices, as far as it does not depend on sizes; without ``dtype`` nor on the format.
+
+        With ``gradient`` what runs in training.
+        """
+        kernel, refused = _choose(self.faster if device_type == ACCELERATED else (), dtype, gradient=gradient)
         return Choice(PORTABLE if kernel is None else kernel.title, refused)
 
 
@@ -103,7 +116,8 @@ def _implementation(operation: Operation, device: torch.device) -> Callable[...,
     fallback = operation.portable if operation.half else in_float32(operation.portable, in_place=operation.in_place)
 
     def run(*inputs: Any) -> Any:
-        kernel, refused = _choose(operation.faster, number_format(*inputs), inputs)
+        gradient = torch.is_grad_enabled()
+        kernel, refused = _choose(operation.faster, number_format(*inputs), inputs, gradient=gradient)
         if refused:
             _warn(operation.name, PORTABLE if kernel is None else kernel.title, tuple(refused.items()))
         return fallback(*inputs) if kernel is None else _loaded(kernel)(*inputs)  # type: ignore[operator]
@@ -112,12 +126,12 @@ def _implementation(operation: Operation, device: torch.device) -> Callable[...,
 
 
 def _choose(
-    kernels: Sequence[Kernel], dtype: torch.dtype | None, inputs: Sequence[Any] | None = None
+    kernels: Sequence[Kernel], dtype: torch.dtype | None, inputs: Sequence[Any] | None = None, *, gradient: bool
 ) -> tuple[Kernel | None, dict[str, str]]:
     """The first kernel that runs, None if there is none, and why each before it does not."""
     refused: dict[str, str] = {}
     for kernel in kernels:
-        reason = kernel.refusal(dtype, inputs)
+        reason = kernel.refusal(dtype, inputs, gradient=gradient)
         if reason is None:
             return kernel, refused
         refused[kernel.title] = reason
@@ -131,8 +145,21 @@ def _loaded(kernel: Kernel) -> Callable[..., Any] | str:
         return kernel.load()
     except Exception as error:
         # Compiled packages fail in many ways: missing, built for another torch, no driver. All mean the same here.
-        text = " ".join(str(error).split()) or "no reason given"
-        return text if isinstance(error, ImportError) else f"{type(error).__name__}: {text}"
+        return _in_one_line(error)
+
+
+def _untrained(kernel: Kernel) -> str | None:
+    """In one line why no gradient goes through the kernel, or None."""
+    try:
+        kernel.check_gradient()
+    except Exception as error:
+        return _in_one_line(error)
+    return None
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no reason given"
+    return text if isinstance(error, ImportError) else f"{type(error).__name__}: {text}"
 
 
 @cache

@@ -58,7 +58,8 @@ def kernel_uses(spec: OperatorSpec, device_type: str, dtype: str) -> list[Kernel
                 KernelUse(operator=spec.code, phase=phase, operation=None, kernel=PORTABLE, refused={}, packages=())
             )
         for operation in of_phase:
-            kernel, refused = operation.choice(device_type, getattr(torch, dtype))
+            gradient = phase == "training"
+            kernel, refused = operation.choice(device_type, getattr(torch, dtype), gradient=gradient)
             uses.append(
                 KernelUse(
                     operator=spec.code,

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_search.search import events
 from nas_search.search.events import EventLog, Stopwatch, read_events, seconds_by_phase
 
 
@@ -54,3 +55,13 @@ def test_proposing_beside_a_busy_worker_is_partly_training(tmp_path: Path) -> No
     seconds = seconds_by_phase(path)
     assert seconds["training"] == pytest.approx(3 * seconds["sampling"], rel=0.05)
     assert sum(seconds.values()) == pytest.approx(whole, abs=0.02)
+
+
+def test_no_line_of_the_log_has_negative_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "SAVE_EVERY_SECONDS", 0)
+    path = tmp_path / "events.jsonl"
+    watch = Stopwatch(EventLog(path), {})
+    with watch.sampling(working=0.75):
+        time.sleep(0.02)
+    watch.close()
+    assert all(event["seconds"] >= 0 for event in read_events(path))

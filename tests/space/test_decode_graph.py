@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nas_search.errors import InputError
+from nas_search.space import decode_graph
 from nas_search.space.architecture import Architecture
 from nas_search.space.decode_graph import SHORTEST_BOUND, Capture, DecodeGraph, Run, context_bounds, cuda_capture
 from nas_search.space.model import HybridLM, ModelState
@@ -276,6 +277,14 @@ def test_cuda_graphs_of_a_model_on_a_cpu_are_refused() -> None:
     model = build("w64 f")
     with pytest.raises(InputError, match="the model is on device 'cpu'; CUDA graphs need a model on 'cuda'"):
         DecodeGraph(model, model.new_state(1, 9))
+
+
+def test_workspaces_of_a_capture_that_fails_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared = []
+    monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: cleared.append(True), raising=False)
+    with pytest.raises(RuntimeError, match="capture"), decode_graph._own_workspaces():
+        raise RuntimeError("capture")
+    assert len(cleared) == 2
 
 
 @pytest.mark.parametrize("notation", [EVERYTHING, *(f"w64 {code} f" for code in operator_types())])

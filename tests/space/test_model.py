@@ -192,3 +192,8 @@ def test_a_full_state_is_refused() -> None:
         model.prefill(tokens[:, :4], state)
         with pytest.raises(InputError, match="larger max_length"):
             model.step(tokens[:, 4], state)
+
+
+def test_the_loss_of_a_network_in_half_precision_is_not_rounded_to_it() -> None:
+    model = build("w64 a f").bfloat16()
+    assert model.loss(some_tokens(model, 20)).dtype == torch.float32

@@ -41,7 +41,7 @@ class GatedLinearAttention(OperatorSpec):
     """
 
     code: ClassVar[str] = "gla"
-    title: ClassVar[str] = "GLA"
+    title: ClassVar[str] = "Gated linear attention"
 
     head_dim: int | None = Field(None, gt=1, multiple_of=2)
     gate_rank: int = Field(16, gt=0, le=4096)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nas_search.space.kernels.report import KernelUse
 
 StrictKernels = Annotated[
-    bool, typer.Option("--strict-kernels", help="Fail if an operator would run a slower kernel on a GPU.")
+    bool, typer.Option("--strict-kernels", help="Fail if an operator would fall back to a slower kernel on a GPU.")
 ]
 
 

@@ -25,7 +25,7 @@ _Networks = Annotated[int, typer.Option(help="Random networks, not seen in calib
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    tables = typer.Typer(help="Record, show and check latency tables.", no_args_is_help=True, rich_markup_mode=None)
+    tables = typer.Typer(help="Record, show and check latency tables.", no_args_is_help=False, rich_markup_mode=None)
     tables.command()(record)
     tables.command()(show)
     tables.command()(check)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class FakePackages:
             modules[name] = ModuleType(name)
             for function in functions:
                 setattr(modules[name], function.__name__, self._recorded(function))
-        return modules
+        return modules | _machine()
 
     def _recorded(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -43,6 +43,14 @@ class FakePackages:
             return function(*args, **kwargs)
 
         return call
+
+
+def _machine() -> dict[str, ModuleType]:
+    """What flash-linear-attention knows about this machine: nothing special."""
+    utils, backends = ModuleType("fla.utils"), ModuleType("fla.ops.common.backends")
+    vars(utils).update(IS_NVIDIA_HOPPER=False, TRITON_ABOVE_3_4_0=True, TRITON_ABOVE_3_7_1=False)
+    vars(backends).update(CommonTileLangBackend=SimpleNamespace(can_use=lambda: False))
+    return {module.__name__: module for module in (utils, backends)}
 
 
 def flash_attn_func(
@@ -81,11 +89,11 @@ def flash_attn_with_kvcache(q: Tensor, k_cache: Tensor, v_cache: Tensor, *, cach
 
 
 def causal_conv1d_fn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [B, channels, T], weight [channels, K]; with channels last in memory only multiples of eight."""
+    """x [B, channels, T], weight [channels, K]; with channels last in memory all in multiples of eight."""
     channels, taps = weight.shape
     assert 2 <= taps <= 4
     if x.stride(1) == 1 and x.stride(2) > 1:
-        assert channels % 8 == x.stride(0) % 8 == x.stride(2) % 8 == 0
+        assert channels % 8 == x.stride(0) % 8 == x.stride(2) % 8 == x.storage_offset() % 8 == 0
     else:
         assert x.stride(2) == 1
     y = functional.conv1d(x, weight.unsqueeze(1), bias, padding=taps - 1, groups=channels)
@@ -206,6 +214,7 @@ def chunk_gla(
 ) -> Any:
     """q, k and log decays g [B, T, H, K], v [B, T, H, V]."""
     assert q.shape == k.shape == g.shape
+    assert v.shape[-1] > 8
     return _linear_memory(q, k, v, gk=g, scale=scale, output_final_state=output_final_state)
 
 
@@ -224,6 +233,7 @@ def chunk_rwkv7(
     output_final_state: bool = False, lower_bound: float | None = None,
 ) -> Any:  # fmt: skip
     """All [B, T, H, D]; w are log decays, none below the bound if there is one."""
+    assert v.shape[-1] > 8
     assert lower_bound is None or w.min() >= lower_bound
     return _linear_memory(r, k, v, gk=w, ab=(a, b), scale=scale, output_final_state=output_final_state)
 

@@ -116,7 +116,7 @@ def gla_inputs(*leading: int) -> tuple[Tensor, ...]:
 
 
 def rwkv7_tokens(*leading: int) -> DplrTokens:
-    shape = (*leading, HEADS, KEY)
+    shape = (*leading, HEADS, VALUE)
     removed = unit(*shape)
     decay = fla.RWKV7_LEAST_LOG_DECAY * share(*shape)
     return DplrTokens(normal(*shape), decay, normal(*shape), normal(*shape), -removed, removed * share(*shape))
@@ -160,7 +160,7 @@ CASES = {
     "gla": of(gla.GATED_LINEAR_ATTENTION, lambda: gla_inputs(BATCH, TOKENS)),
     "gla step": of(gla.GATED_LINEAR_ATTENTION_STEP, lambda: (memory(), *gla_inputs(BATCH))),
     "rwkv7": of(rwkv7.RWKV7, lambda: (rwkv7_tokens(BATCH, TOKENS),)),
-    "rwkv7 step": of(rwkv7.RWKV7_STEP, lambda: (normal(BATCH, HEADS, KEY, KEY), rwkv7_tokens(BATCH))),
+    "rwkv7 step": of(rwkv7.RWKV7_STEP, lambda: (normal(BATCH, HEADS, VALUE, VALUE), rwkv7_tokens(BATCH))),
 }  # fmt: skip
 
 
@@ -311,6 +311,8 @@ def convert(value: Any, dtype: torch.dtype) -> Any:
         (CONVOLUTION_STEP, lambda: convolution_step_inputs(1, False), "a convolution of 1"),
         (delta.DELTA_RULE, lambda: tuple(normal(1, 2, 1, 300) for _ in range(3)), "keys of 300"),
         (rwkv7.RWKV7, lambda: (DplrTokens(*(normal(1, 2, 1, 300) for _ in range(6))),), "keys of 300"),
+        (rwkv7.RWKV7, lambda: (DplrTokens(*(normal(1, 2, 1, 8) for _ in range(6))),), "values of 8"),
+        (gla.GATED_LINEAR_ATTENTION, lambda: tuple(normal(1, 2, 1, 8) for _ in range(4)), "values of 8"),
         (mamba.SELECTIVE_SCAN, lambda: (normal(1, 2, 3), share(1, 2, 3), -share(3, 300)), "a state of 300"),
     ],
 )
@@ -380,8 +382,40 @@ class TestMambaWithoutItsExtension:
         assert callable(mamba_ssm.SELECTIVE_SCAN.load())
 
 
-def test_channels_that_are_not_aligned_are_copied(packages: FakePackages) -> None:
-    """The fake asserts the kernel's alignment; this input has strides of 30."""
-    x, weight, bias = convolution_inputs(4, True)
-    assert x.stride(1) % causal_conv1d.ALIGNMENT
-    causal_conv1d.CONVOLUTION.load()(x, weight, bias)
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [((BATCH, TOKENS, 30), 0), ((1, 1, 30), 0), ((1, TOKENS, 30), 0), ((BATCH, TOKENS, 32), 4)],
+    ids=["strides", "strides of axes of one", "one sequence", "address"],
+)
+def test_channels_that_are_not_aligned_are_copied(packages: FakePackages, shape: tuple[int, ...], first: int) -> None:
+    """The fake asserts the kernel's alignment."""
+    x = normal(*shape)[..., first : first + 16]
+    assert any(step % causal_conv1d.ALIGNMENT for step in (*x.stride()[:2], x.storage_offset()))
+    _, weight, bias = convolution_inputs(4, True)
+    close(causal_conv1d.CONVOLUTION.load()(x, weight, bias), CONVOLUTION.portable(x, weight, bias))
+
+
+@pytest.mark.parametrize(
+    ("machine", "tilelang", "trains"),
+    [
+        ({}, False, True),
+        ({"IS_NVIDIA_HOPPER": True}, False, False),
+        ({"IS_NVIDIA_HOPPER": True}, True, True),
+        ({"IS_NVIDIA_HOPPER": True, "TRITON_ABOVE_3_7_1": True}, False, True),
+        ({"IS_NVIDIA_HOPPER": True, "TRITON_ABOVE_3_4_0": False}, False, True),
+    ],
+    ids=["other GPU", "Hopper", "TileLang", "newer Triton", "older Triton"],
+)
+def test_where_the_gated_delta_rule_has_no_gradient(
+    packages: FakePackages, monkeypatch: pytest.MonkeyPatch, machine: dict[str, bool], tilelang: bool, trains: bool
+) -> None:
+    for name, value in machine.items():
+        monkeypatch.setattr(sys.modules["fla.utils"], name, value)
+    backend = sys.modules["fla.ops.common.backends"].CommonTileLangBackend
+    monkeypatch.setattr(backend, "can_use", lambda: tilelang)
+    rule = anew(delta.GATED_DELTA_RULE)
+    title = rule.faster[0].title
+    assert rule.choice("cuda", torch.bfloat16).kernel == title
+    training = rule.choice("cuda", torch.bfloat16, gradient=True)
+    assert (training.kernel == title) == trains
+    assert trains or "needs Triton 3.7.1 or newer" in training.refused[title]

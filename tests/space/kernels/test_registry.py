@@ -131,6 +131,19 @@ def test_inputs_that_the_kernel_refuses_go_to_the_next() -> None:
         assert run(operation, torch.zeros(3)).tolist() == [1, 1, 1]
 
 
+def test_a_kernel_without_a_gradient_runs_where_none_is_wanted() -> None:
+    def check_gradient() -> None:
+        raise ImportError("no backward pass")
+
+    operation = Operation("gradients", portable, (kernel("fast", adds(2), check_gradient=check_gradient),))
+    with torch.no_grad():
+        assert run(operation, torch.zeros(1)) == 2
+    with pytest.warns(KernelFallbackWarning, match="package fast: no backward pass"):
+        assert run(operation, torch.zeros(1)) == 1
+    assert operation.choice("cuda").kernel == "package fast"
+    assert operation.choice("cuda", gradient=True) == Choice("PyTorch", {"package fast": "no backward pass"})
+
+
 @pytest.mark.parametrize(("half", "computed"), [(False, torch.float32), (True, torch.bfloat16)])
 def test_the_portable_function_sees_half_precision_only_if_it_takes_it(half: bool, computed: torch.dtype) -> None:
     seen = []

@@ -103,6 +103,13 @@ def test_the_number_format_matters() -> None:
         check("a", "cuda", strict=True, dtype="float32")
 
 
+@pytest.mark.usefixtures("packages")
+def test_what_has_no_gradient_is_told_for_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["fla.utils"], "IS_NVIDIA_HOPPER", True)
+    (line,) = check("gd", "cuda")
+    assert line.startswith("operator gd, training: gated delta rule runs in PyTorch (")
+
+
 def test_nothing_is_said_about_a_cpu() -> None:
     assert check("a swa m2 f", "cpu", strict=True) == []
 
