@@ -28,6 +28,11 @@ class ModelState:
     length: int
     max_length: int
 
+    def check_batch(self, tokens: Tensor) -> None:
+        """Raise InputError if there are not as many sequences of tokens as the state has."""
+        if len(tokens) != self.batch:
+            raise InputError(f"decoding state: made for {self.batch} sequences, tokens of {len(tokens)} were given")
+
     def claim(self, positions: int) -> None:
         """Advance the host's position. Raises InputError if the state has no room for so many more."""
         if self.length + positions > self.max_length:
@@ -101,7 +106,13 @@ class HybridLM(nn.Module):
         return ModelState(batch, layers, torch.zeros(1, dtype=torch.int64, device=like.device), 0, positions)
 
     def prefill(self, tokens: Tensor, state: ModelState) -> Tensor:
-        """Read tokens [B, T] from position 0 into a fresh state; logits [B, V] of the token that follows."""
+        """Read tokens [B, T] from position 0 into a fresh state; logits [B, V] of the token that follows.
+
+        Raises InputError for a state that has been read into, of another batch, or without room.
+        """
+        if state.length:
+            raise InputError(f"prefill: the state stands at position {state.length}; make a new one")
+        state.check_batch(tokens)
         positions = tokens.shape[1] + self.architecture.meta_tokens
         state.claim(positions)
         hidden = self._hidden(tokens, state)
@@ -110,6 +121,7 @@ class HybridLM(nn.Module):
 
     def step(self, tokens: Tensor, state: ModelState) -> Tensor:
         """Read one token [B] of each sequence; logits [B, V] of the one that follows. In place on ``state``."""
+        state.check_batch(tokens)
         state.claim(1)
         logits = self.step_at(tokens, state.layers, Cursor(state.index, state.length))
         state.index.add_(1)

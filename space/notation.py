@@ -17,7 +17,7 @@ from nas_search.space.operators.base import OperatorSpec
 from nas_search.space.operators.registry import operator_types
 
 # Far beyond any network, and small enough that ((a)x999)x999 cannot fill the memory.
-MAX_OPERATORS = 4096
+MAX_OPERATORS = 512
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<open>\()|(?P<close>\))|(?P<item>[A-Za-z][A-Za-z0-9_-]*(?:=[^\s()\[\]]+)?)(?P<options>\[[^\]]*\]?)?)"

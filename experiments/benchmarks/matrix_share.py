@@ -8,6 +8,7 @@ share is that of products and triangular solves in the time of all operations. T
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import numpy as np
@@ -40,6 +41,7 @@ def share_of_products(comparison: Comparison) -> list[float]:
 
 def main() -> None:
     """Profile all and print them."""
+    argparse.ArgumentParser(description="Share of matrix products in our training time.").parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     comparisons = [training_of_layer(code, width, BATCH, TOKENS) for code in OPERATORS for width in (128, 256)]

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from nas_search.space.operators.chunking import chunk_length, chunks_first
 
-LENGTHS = (32, 16, 8)
-# Largest exponent on a vector. exp(80) squared is beyond float32, but no product of a row and a column that is used
-# exceeds one; exp(-40), float64's cut at the shortest chunk, is below its precision.
-LARGEST_EXPONENT = {torch.float32: 80.0, torch.float64: 160.0}
+LENGTHS = (32, 16, 8, 4)
+# Largest exponent on a vector: far enough below the end of float32 that large queries, keys and values fit too. The
+# cuts at the shortest chunk, exp(-20) and exp(-40), are below the precision of their formats.
+LARGEST_EXPONENT = {torch.float32: 40.0, torch.float64: 80.0}
 
 
 class ChannelDecay(NamedTuple):

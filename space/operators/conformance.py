@@ -22,6 +22,7 @@ WIDTH = 64
 BATCH = 2
 # One token, and one less, as many and one more than the chunks that implementations use; no common multiple.
 LENGTHS = (1, 2, 31, 32, 33, 63, 64, 65, 100)
+LONG = 520
 PROMPTS = (1, 2, 31, 64, 70)
 WIDTHS = (64, 256, 1024)
 STATE_CONTEXTS = (1, 3, 100, 600)
@@ -216,6 +217,7 @@ def worst(errors: Iterable[float]) -> float:
 
 
 def _make(spec: OperatorSpec, regime: str = "plain", dtype: torch.dtype = torch.float64) -> Mixer:
+    spec.check(WIDTH)
     torch.manual_seed(0)
     module = spec.build(WIDTH).to(dtype)
     with torch.no_grad():

@@ -31,7 +31,8 @@ def announced_operators(taken: Collection[str]) -> dict[str, type[OperatorSpec]]
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             loaded = point.load()
-        except Exception as error:
+        # A module that ends the process when it is imported must not end ours.
+        except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             message = f"{_describe(point)} cannot be imported and is left out: {reason}"
             warnings.warn(message, OperatorImportWarning, stacklevel=3)
@@ -46,6 +47,9 @@ def _checked(point: EntryPoint, loaded: object, taken: Collection[str]) -> type[
     missing = sorted(loaded.__abstractmethods__) + [name for name in ("code", "title") if not hasattr(loaded, name)]
     if missing:
         raise InputError(f"{_describe(point)}: {point.value} does not define {', '.join(missing)}")
+    required = [name for name, field in loaded.model_fields.items() if field.is_required()]
+    if required:
+        raise InputError(f"{_describe(point)}: option {required[0]} has no default; every option needs one")
     if loaded.code != point.name:
         raise InputError(f"{_describe(point)}: the code of {point.value} is '{loaded.code}'; name the entry point so")
     if not _CODE.fullmatch(point.name):

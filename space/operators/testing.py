@@ -31,6 +31,8 @@ class OperatorConformance:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test once for each code, variant or notation (either), whichever it asks for."""
+        if not self.codes and type(self) is not OperatorConformance:
+            raise pytest.UsageError(f"{type(self).__name__} has no codes to test")
         choices = {"code": self.codes, "variant": self.variants, "notation": self.codes + self.variants}
         for name, values in choices.items():
             if name in metafunc.fixturenames:
@@ -48,6 +50,10 @@ class OperatorConformance:
         """As for the codes, at fewer lengths."""
         for error in conformance.reference_errors(parse_operator(variant), length):
             assert_at_most(error, EQUAL)
+
+    def test_a_long_sequence_equals_the_recurrence(self, code: str) -> None:
+        """Over many chunks, whatever their length."""
+        assert_at_most(conformance.reference_errors(parse_operator(code), conformance.LONG).output, EQUAL)
 
     @every_regime
     def test_steps_equal_forward_in_float64(self, notation: str, regime: str) -> None:

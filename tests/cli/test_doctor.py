@@ -10,6 +10,7 @@ from nas_search.api import default_run_directory
 from nas_search.profiler.device import Device, resolve_device
 from nas_search.search.config import SearchConfig
 from nas_search.space.kernels.fused.choice import FUSED_OPERATORS
+from nas_search.space.kernels.report import KernelUse
 from nas_search.space.operators.registry import operator_types
 
 Cli = Callable[..., Any]
@@ -150,3 +151,18 @@ def test_strictness_does_not_make_it_another_search() -> None:
     assert default_run_directory(plain) == default_run_directory(strict)
     assert strict.conflict_with(plain) is None
     assert SearchConfig.from_yaml(strict.to_yaml(), "text").strict_kernels
+
+
+def test_brackets_in_a_reason_are_no_markup(nas_search: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    uses = "nas_search.space.kernels.report.kernel_uses"
+    broken = KernelUse(
+        operator="a",
+        phase="decode",
+        operation="attention",
+        kernel="PyTorch",
+        refused={"some kernel": "undefined symbol [abi:cxx11] [/usr/lib/x.so]"},
+        packages=(),
+    )
+    monkeypatch.setattr(uses, lambda *_: [broken])
+    output = "".join(nas_search("doctor").out.split())
+    assert "[abi:cxx11][/usr/lib/x.so]" in output

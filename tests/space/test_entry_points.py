@@ -119,3 +119,15 @@ def test_the_command_line_stops_at_a_package_that_takes_a_code(announce: Announc
     assert done.returncode == 2
     assert done.stderr.startswith("nas-search: operator 'a' of package thief: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_package_that_ends_the_process_when_it_is_imported_is_left_out(announce: Announce) -> None:
+    announce("quitter", "raise SystemExit(0)", "quits = quitter:Thing")
+    with pytest.warns(OperatorImportWarning, match="package quitter cannot be imported"):
+        assert announced_operators(TAKEN) == {}
+
+
+def test_every_option_needs_a_default(announce: Announce) -> None:
+    announce("needy", OPERATOR.format(code="needs") + "    size: int\n", "needs = needy:Twin")
+    with pytest.raises(InputError, match="option size has no default"):
+        announced_operators(TAKEN)

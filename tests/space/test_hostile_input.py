@@ -25,6 +25,14 @@ def test_yaml_that_cannot_be_converted_is_bad_input(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["width: 64\nwidth: 128\noperators: a", '{"operators": "a", "width": 64, "width": 64}']
+)
+def test_a_key_that_is_given_twice_is_bad_input(text: str) -> None:
+    with pytest.raises(InputError, match="'width' is given twice"):
+        Architecture.from_yaml(text, "net.yaml")
+
+
 @pytest.mark.parametrize("text", ["(a)x00000000199999999999", "(a)x" + "9" * 5000, "(a)x000", "(a)x5000"])
 def test_a_repeat_count_cannot_fill_the_memory(text: str) -> None:
     with pytest.raises(InputError):

@@ -197,3 +197,14 @@ def test_a_full_state_is_refused() -> None:
 def test_the_loss_of_a_network_in_half_precision_is_not_rounded_to_it() -> None:
     model = build("w64 a f").bfloat16()
     assert model.loss(some_tokens(model, 20)).dtype == torch.float32
+
+
+def test_a_state_that_was_read_into_or_of_another_batch_is_refused() -> None:
+    model = build(HYBRID)
+    state = model.new_state(2, 20)
+    with torch.inference_mode():
+        model.prefill(some_tokens(model, 5), state)
+        with pytest.raises(InputError, match="stands at position 5"):
+            model.prefill(some_tokens(model, 5), state)
+        with pytest.raises(InputError, match="made for 2 sequences, tokens of 3"):
+            model.step(some_tokens(model, 1, batch=3)[:, 0], state)

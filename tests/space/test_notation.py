@@ -79,7 +79,7 @@ def test_groups_nest() -> None:
         ("w128 a[heads=2,foo=3]", 16, "'a' has no option 'foo'"),
         ("w128 swa[window=0]", 10, "window=0: input should be greater than 0"),
         ("w128 vocab=x a", 6, "'vocab=x' needs a whole number"),
-        ("w128 ((a)x4000)x4000", 16, f"more than {MAX_OPERATORS} operators"),
+        ("w128 ((a)x500)x500", 15, f"more than {MAX_OPERATORS} operators"),
         ("w128 " + "(" * 40 + "a", 38, "groups nest deeper"),
     ],
 )

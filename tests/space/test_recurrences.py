@@ -127,7 +127,9 @@ def test_float32_is_near_and_finite(name: str, kinds: tuple[str, ...]) -> None:
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(y.sum(), leaves))
 
 
-@pytest.mark.parametrize(("log_decay", "length"), [(-0.1, LENGTHS[0]), (-7.0, LENGTHS[1]), (-300.0, LENGTHS[2])])
+@pytest.mark.parametrize(
+    ("log_decay", "length"), [(-0.1, LENGTHS[0]), (-4.0, LENGTHS[1]), (-7.0, LENGTHS[2]), (-300.0, LENGTHS[3])]
+)
 def test_chunks_are_as_long_as_decays_allow(log_decay: float, length: int) -> None:
     decay = channel_decay(cut_off(torch.full((1, 64, 1, 4), log_decay)))
     assert decay.length == length

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -51,7 +51,8 @@ def _blocks(x: Tensor, stride: int, length: int) -> Tensor:
     return x.unfold(2, length, stride).permute(0, 2, 1, 4, 3).flatten(0, 1)
 
 
-@cache
+# Few, since every length between one and two windows has a mask of its own.
+@lru_cache(maxsize=8)
 def band(queries: int, keys: int, window: int, device: torch.device) -> Tensor:
     """Mask [queries, keys], true where a query may look; the last query stands at the last key."""
     with torch.inference_mode(False):

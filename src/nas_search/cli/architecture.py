@@ -84,7 +84,7 @@ def profile(
     workload: Annotated[
         str, typer.Option(help="decode:CONTEXT, prefill:PROMPT or generate:NEW, with ',batch=N' and ',prompt=N'.")
     ] = "decode:256",
-    seed: Annotated[int, typer.Option(help="Seed of weights and tokens.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights and tokens.", min=0, max=2**32 - 1)] = 0,
     strict_kernels: StrictKernels = False,
     json: Json = False,
 ) -> None:

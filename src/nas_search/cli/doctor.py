@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from nas_search.cli.console import Json, print_json, stdout
 from nas_search.errors import RunError
@@ -100,5 +101,6 @@ def _table(uses: "Iterable[KernelUse]", titles: dict[str, str]) -> Table:
         phases.setdefault(row, []).append(use.phase)
     table = Table("operator", "phases", "operation", "kernel", "why not a faster one", box=None, pad_edge=False)
     for (operator, operation, kernel, why), of_row in phases.items():
-        table.add_row(operator, ", ".join(of_row), operation, kernel, why)
+        # Reasons are texts of others: no brackets in them are markup.
+        table.add_row(*map(Text, (operator, ", ".join(of_row), operation, kernel, why)))
     return table

@@ -19,7 +19,7 @@ CHECK_NETWORKS = 20
 _TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="A table file (.parquet).")]
 _Space = Annotated[str, typer.Option(help="Search space: a name or a YAML file.")]
 _Device = Annotated[str, typer.Option(help="Where to measure.")]
-_Seed = Annotated[int, typer.Option(help="Seed of networks, weights and tokens.")]
+_Seed = Annotated[int, typer.Option(help="Seed of networks, weights and tokens.", min=0, max=2**32 - 1)]
 _Networks = Annotated[int, typer.Option(help="Random networks, not seen in calibration, to check on.", min=4)]
 
 
