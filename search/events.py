@@ -115,11 +115,10 @@ class Stopwatch:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time inside belongs to ``name``; phases nest, the innermost counts."""
-        outer = self._switch(name)
         try:
-            yield
+            with self._within(name):
+                yield
         finally:
-            self._switch(outer)
             if time.monotonic() - self._saved > SAVE_EVERY_SECONDS:
                 self.save()
 
@@ -127,14 +126,12 @@ class Stopwatch:
     def sampling(self, working: float) -> Iterator[None]:
         """Time inside is ``sampling``, but for the share ``working`` of the workers, who are ``training``."""
         started = time.monotonic()
-        outer = self._switch("sampling")
-        try:
+        with self._within("sampling"):
             yield
-        finally:
-            self._switch(outer)
-            shared = working * (time.monotonic() - started)
-            self._seconds["sampling"] -= shared
-            self._seconds["training"] += shared
+        # Shared out before anything is saved: no line of the log is negative.
+        shared = working * (time.monotonic() - started)
+        self._seconds["sampling"] -= shared
+        self._seconds["training"] += shared
 
     @property
     def total_seconds(self) -> float:
@@ -153,6 +150,14 @@ class Stopwatch:
         for name, seconds in self._seconds.items():
             self._log.append(SECONDS_EVENT, phase=name, seconds=round(seconds, 4))
         self._seconds.clear()
+
+    @contextmanager
+    def _within(self, name: str) -> Iterator[None]:
+        outer = self._switch(name)
+        try:
+            yield
+        finally:
+            self._switch(outer)
 
     def _switch(self, name: str) -> str:
         now = time.monotonic()

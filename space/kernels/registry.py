@@ -148,6 +148,7 @@ def _loaded(kernel: Kernel) -> Callable[..., Any] | str:
         return _in_one_line(error)
 
 
+@cache
 def _untrained(kernel: Kernel) -> str | None:
     """In one line why no gradient goes through the kernel, or None."""
     try:

@@ -30,7 +30,7 @@ class ChannelDecay(NamedTuple):
     """Scales of one sequence cut into chunks of ``length``.
 
     ``rows`` exp(L - L_last / 2) and ``columns`` its inverse are [chunks, B * H, length, K], ``half`` exp(L_last / 2) is
-    [chunks, B * H, K, 1]. The square of half may vanish where half and columns do not: never multiply the two halves.
+    [chunks, B * H, K, 1]. Its square, the decay of a whole chunk, may vanish where ``half * columns`` does not.
     """
 
     length: int

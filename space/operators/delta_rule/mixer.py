@@ -28,6 +28,8 @@ class DeltaMixer(Mixer):
     multiply the norm's eps by K, which gives the same function.
     """
 
+    rule: Operation
+
     def __init__(self, sizes: DeltaSizes, width: int, *, gate_rows: int, taps: int) -> None:
         super().__init__()
         self.sizes = sizes
@@ -35,8 +37,6 @@ class DeltaMixer(Mixer):
         self.conv = ShortConvolution(sizes.convolved, taps, bias=False)
         self.norm = RMSNorm(sizes.value_dim, NORM_EPS * sizes.key_dim)
         self.out_proj = Projection(sizes.inner, width)
-
-    rule: Operation
 
     @abstractmethod
     def rates(self, gates: Tensor) -> tuple[Tensor, ...]:

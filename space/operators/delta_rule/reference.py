@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nas_search.space.operators.delta_rule.mixer import NORM_EPS, DeltaMixer
 
 L2_EPS = 1e-6
-
-
-def convolved_token(weight: Tensor, inputs: Tensor, t: int) -> Tensor:
-    """SiLU of the convolutions' output [B, channels] at token t of inputs [B, T, channels]."""
-    y = torch.zeros_like(inputs[:, 0])
-    for delay in range(min(len(weight), t + 1)):
-        y = y + weight[-1 - delay] * inputs[:, t - delay]
-    return functional.silu(y)
 
 
 def heads_of(module: DeltaMixer, token: Tensor) -> tuple[Tensor, Tensor, Tensor]:

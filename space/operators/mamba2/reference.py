@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_search.space.operators.convolution_reference import convolved_token
 from nas_search.space.operators.mamba2.module import NORM_EPS, Mamba2Module
 
 
@@ -18,7 +19,7 @@ def mamba2_reference(module: Mamba2Module, x: Tensor) -> Tensor:
     state = x.new_zeros(len(x), sizes.heads, sizes.head_dim, sizes.state)
     outputs = []
     for t in range(x.shape[1]):
-        token = functional.silu(_convolve(module, convolved, t))
+        token = convolved_token(module.conv, convolved, t)
         u, b, c = token.split_with_sizes((sizes.inner, shared, shared), -1)
         u = u.view(len(x), sizes.heads, sizes.head_dim)
         b, c = _for_heads(module, b), _for_heads(module, c)
@@ -28,15 +29,6 @@ def mamba2_reference(module: Mamba2Module, x: Tensor) -> Tensor:
         y = torch.einsum("bhpn,bhn->bhp", state, c) + module.D[:, None] * u
         outputs.append(_gated_norm(module, y.flatten(1), z[:, t]) @ module.out_proj.weight.T)
     return torch.stack(outputs, 1)
-
-
-def _convolve(module: Mamba2Module, inputs: Tensor, t: int) -> Tensor:
-    """The convolution's output [B, channels] at token t."""
-    weight, bias = module.conv.weight, module.conv.bias
-    y = torch.zeros_like(inputs[:, 0]) if bias is None else bias.expand_as(inputs[:, 0])
-    for delay in range(min(len(weight), t + 1)):
-        y = y + weight[-1 - delay] * inputs[:, t - delay]
-    return y
 
 
 def _for_heads(module: Mamba2Module, shared: Tensor) -> Tensor:
