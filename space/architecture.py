@@ -125,11 +125,19 @@ class Architecture(BaseModel):
         """Bytes of all weights."""
         return self.parameters * DTYPE_BYTES[dtype]
 
-    def state_bytes(self, context: int, dtype: DType = "float32", batch: int = 1) -> int:
-        """Bytes of KV caches and recurrent states after ``context`` tokens and the meta tokens."""
+    def state_bytes(
+        self, context: int, dtype: DType = "float32", batch: int = 1, state_dtype: DType | None = None
+    ) -> int:
+        """Bytes of KV caches and recurrent states after ``context`` tokens and the meta tokens.
+
+        Recurrent memories have the format ``state_dtype``: without one that of the model, but float32 for half
+        precision. Everything else is in the model's ``dtype``.
+        """
         seen = context + self.meta_tokens
-        elements = sum(operator.state_elements(self.width, seen) for operator in self.operators)
-        return batch * elements * DTYPE_BYTES[dtype]
+        memory = sum(operator.memory_elements(self.width) for operator in self.operators)
+        cache = sum(operator.state_elements(self.width, seen) for operator in self.operators) - memory
+        memory_bytes = DTYPE_BYTES[state_dtype] if state_dtype else max(DTYPE_BYTES[dtype], DTYPE_BYTES["float32"])
+        return batch * (cache * DTYPE_BYTES[dtype] + memory * memory_bytes)
 
     def __str__(self) -> str:
         return self.notation

@@ -14,16 +14,23 @@ from nas_search.errors import InputError
 from nas_search.space.architecture import Architecture
 from nas_search.space.kernels.fused.choice import STEP_CHOICES
 from nas_search.space.operators.base import OperatorSpec
-from nas_search.space.operators.module import WEIGHT_STD, Cursor, State
+from nas_search.space.operators.module import WEIGHT_STD, Cursor, State, StateFormat
 from nas_search.space.operators.rms_norm import RMSNorm
+
+# Scale of random recurrent memories: below that of what tokens write into them.
+MEMORY_STD = 0.1
 
 
 @dataclass(slots=True)
 class ModelState:
-    """What decoding keeps: a state for each layer, and the position [1] of the next token, on device and on host."""
+    """What decoding keeps: a state for each layer, and the position [1] of the next token, on device and on host.
+
+    ``memory_parts`` says for each layer which parts of its state are recurrent memories.
+    """
 
     batch: int
     layers: tuple[State, ...]
+    memory_parts: tuple[tuple[bool, ...], ...]
     index: Tensor
     length: int
     max_length: int
@@ -35,12 +42,28 @@ class ModelState:
 
     def claim(self, positions: int) -> None:
         """Advance the host's position. Raises InputError if the state has no room for so many more."""
-        if self.length + positions > self.max_length:
+        self._go_to(self.length + positions)
+
+    @torch.inference_mode()
+    def fill_random(self, length: int, generator: torch.Generator) -> None:
+        """As if ``length`` positions, meta tokens among them, had been read: random numbers instead of a prefill.
+
+        In place, whatever was read before: caches and inputs of convolutions at unit scale, recurrent memories smaller.
+        For timing steps at long contexts. ``generator`` is on the device of the state. Raises InputError without room.
+        """
+        self._go_to(length)
+        self.index.fill_(length)
+        for state, are_memories in zip(self.layers, self.memory_parts, strict=True):
+            for part, is_memory in zip(state, are_memories, strict=True):
+                part.normal_(std=MEMORY_STD if is_memory else 1, generator=generator)
+
+    def _go_to(self, length: int) -> None:
+        if length > self.max_length:
             raise InputError(
-                f"decoding state: room for {self.max_length} positions, {self.length + positions} asked for; "
+                f"decoding state: room for {self.max_length} positions, {length} asked for; "
                 "make it with a larger max_length"
             )
-        self.length += positions
+        self.length = length
 
 
 class Layer(nn.Module):
@@ -98,12 +121,19 @@ class HybridLM(nn.Module):
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return functional.cross_entropy(exact, tokens[:, 1:].flatten())
 
-    def new_state(self, batch: int, max_length: int) -> ModelState:
-        """Decoding state for sequences of at most ``max_length`` tokens; room for meta tokens is added."""
+    def new_state(self, batch: int, max_length: int, state_dtype: torch.dtype | None = None) -> ModelState:
+        """Decoding state for sequences of at most ``max_length`` tokens; room for meta tokens is added.
+
+        Recurrent memories have the format ``state_dtype``: without one that of the model, but float32 for half
+        precision. Everything else is in the model's.
+        """
         positions = max_length + self.architecture.meta_tokens
-        like = self.embedding
-        layers = tuple(layer.mixer.new_state(batch, positions, like.device, like.dtype) for layer in self._layers())
-        return ModelState(batch, layers, torch.zeros(1, dtype=torch.int64, device=like.device), 0, positions)
+        form = StateFormat.like(self.embedding, state_dtype)
+        mixers = [layer.mixer for layer in self._layers()]
+        layers = tuple(mixer.new_state(batch, positions, form) for mixer in mixers)
+        memory_parts = tuple(mixer.memory_parts() for mixer in mixers)
+        index = torch.zeros(1, dtype=torch.int64, device=form.device)
+        return ModelState(batch, layers, memory_parts, index, 0, positions)
 
     def prefill(self, tokens: Tensor, state: ModelState) -> Tensor:
         """Read tokens [B, T] from position 0 into a fresh state; logits [B, V] of the token that follows.

@@ -30,6 +30,7 @@ from nas_search.space.genome import (
     to_genome,
     to_plan,
 )
+from nas_search.space.largest import heaviest_stages
 from nas_search.space.mutate import one_gene_changes
 from nas_search.space.package_data import is_file_name, packaged_names, read_file, read_packaged, suggestion
 from nas_search.space.sample import draw_plan
@@ -157,6 +158,25 @@ class SearchSpace(SpaceDefinition):
             for block in variants.blocks(bases)
         )
         return min(members, key=latency)
+
+    def largest(self) -> Architecture:
+        """A network of the space's blocks that no member has more parameters than.
+
+        It is a member itself, but for one case: two listed operators with the same code may have different options.
+        """
+        return max((self._largest_at(width) for width in self.widths), key=lambda found: found.parameters)
+
+    def _largest_at(self, width: int) -> Architecture:
+        variants = self._variants()
+        heaviest: dict[str, tuple[int, str]] = {}
+        for notation, origin in variants.origins.items():
+            found = (variants.specs[notation].parameters(width), notation)
+            heaviest[origin.base] = max(found, heaviest.get(origin.base, found))
+        weights = {base: parameters + width for base, (parameters, _) in heaviest.items()}
+        stages = heaviest_stages(self._catalogue(), weights, len(self.stages), self.max_repeats, self.max_operators)
+        blocks = [tuple(heaviest[base][1] for base in block) for block, _ in stages]
+        repeats = [count for _, count in stages]
+        return self._architecture(arrange(blocks, repeats, self._pair(self.interleave[0])), width)
 
     def _shortest_blocks(self) -> Iterable[Block]:
         """Blocks without one that has some of the same operators and fewer of them: they alone can be fastest.

@@ -12,7 +12,7 @@ from peers import peers
 from torch import Tensor
 
 from nas_search.space.notation import parse_operator
-from nas_search.space.operators.module import Cursor, Mixer
+from nas_search.space.operators.module import Cursor, Mixer, StateFormat
 
 # Where the defaults would hide what matters: the usual window is longer than these sequences.
 NOTATIONS = {"swa": "swa[window=64]"}
@@ -72,7 +72,7 @@ def both_ways(function: Callable[..., Tensor], *inputs: Tensor, weights: tuple[T
 def our_steps(ours: Mixer, prompt: Tensor, following: list[Tensor]) -> Contestant:
     """From a copy of the state after the prompt; a network makes one cursor for all of its layers."""
     batch, context, _ = prompt.shape
-    state = ours.new_state(batch, context + len(following), prompt.device, prompt.dtype)
+    state = ours.new_state(batch, context + len(following), StateFormat.like(prompt))
     ours(prompt, state)
     cursors = [Cursor(torch.tensor([t]), t + 1) for t in range(context, context + len(following))]
     tokens = [token.squeeze(1) for token in following]

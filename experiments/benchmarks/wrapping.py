@@ -21,7 +21,7 @@ from nas_search.space.kernels.registry import ACCELERATED, Phase, format_name
 from nas_search.space.kernels.report import kernel_uses
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators.base import OperatorSpec
-from nas_search.space.operators.module import Cursor, Mixer, State
+from nas_search.space.operators.module import Cursor, Mixer, State, StateFormat
 
 DIRECT, WITH_OPTIONS = "direct", "direct, kernel options"
 # Some fresh weights are zero: they would hide errors, and zeros take less power.
@@ -124,7 +124,7 @@ def decoding_of_stack(bench: Bench, case: Case, stack: Sequence[Mixer], missing:
     """One token of each layer from equal random states, replayed from a graph."""
     x = bench.normal(case.batch, case.width)
     cursor = Cursor(torch.tensor([case.tokens], device=bench.device), case.tokens + 1)
-    states = [layer.new_state(case.batch, cursor.length, bench.device, bench.dtype) for layer in stack]
+    states = [layer.new_state(case.batch, cursor.length, StateFormat.like(x)) for layer in stack]
     for part in (part for state in states for part in state):
         part.normal_()
 

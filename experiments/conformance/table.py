@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from itertools import product
+from itertools import chain, product
 
 import torch
 from rich.progress import track
@@ -24,7 +24,17 @@ from nas_search.errors import InputError
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators import conformance
 from nas_search.space.operators.base import OperatorSpec
-from nas_search.space.operators.conformance import EQUAL, FLOAT32, LENGTHS, REGIMES, SAME, STEP_FLOAT32, worst
+from nas_search.space.operators.conformance import (
+    EQUAL,
+    FLOAT32,
+    HALF,
+    LENGTHS,
+    REGIMES,
+    SAME,
+    STEP_FLOAT32,
+    STEP_HALF,
+    worst,
+)
 from nas_search.space.operators.registry import operator_types
 
 BOUNDS = {
@@ -34,6 +44,8 @@ BOUNDS = {
     "steps against forward, float64": EQUAL,
     "steps against forward, float32": STEP_FLOAT32,
     "float32 against float64": FLOAT32,
+    "bfloat16 against float32": HALF,
+    "steps against forward, bfloat16": STEP_HALF,
     "prefill, then steps": EQUAL,
     "causality": SAME,
     "steps under a mask": SAME,
@@ -57,12 +69,14 @@ def errors_of(spec: OperatorSpec) -> Errors:
         worst(conformance.step_error(spec, 100, regime) for regime in REGIMES),
         worst(conformance.step_error(spec, length, dtype=torch.float32) for length in LENGTHS),
         worst(conformance.float32_error(spec, regime) for regime in REGIMES),
+        conformance.half_error(spec),
+        conformance.half_step_error(spec),
         worst(conformance.prefill_error(spec, prompt) for prompt in conformance.PROMPTS),
         conformance.causality_error(spec),
         conformance.masked_step_error(spec),
         conformance.reused_state_error(spec),
         worst(abs(conformance.parameter_miscount(spec, width)) for width in conformance.WIDTHS),
-        worst(abs(conformance.state_miscount(spec, context)) for context in conformance.STATE_CONTEXTS),
+        worst(map(abs, chain(*(conformance.state_miscount(spec, context) for context in conformance.STATE_CONTEXTS)))),
         worst(abs(conformance.flop_miscount(spec, context)) for context in conformance.FLOP_CONTEXTS),
         float(len(conformance.lost_forms(spec))),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import reduce, wraps
 from typing import Any
 
 import torch
@@ -15,8 +15,13 @@ FLOATS = HALF | {torch.float32}
 
 def number_format(*values: Any) -> torch.dtype | None:
     """The narrowest floating-point format among the tensors of ``values``; None if there is none."""
-    formats = (x.dtype for x in _tensors(values) if x.is_floating_point())
+    formats = (dtype for dtype in _formats(values, set()) if dtype.is_floating_point)
     return min(formats, key=lambda dtype: dtype.itemsize, default=None)
+
+
+def widen(x: Tensor) -> Tensor:
+    """In float32 at least."""
+    return x.float() if x.dtype in HALF else x
 
 
 def alike(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -26,18 +31,20 @@ def alike(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def in_float32(function: Callable[..., Any], *, in_place: bool = False) -> Callable[..., Any]:
-    """``function`` for inputs in half precision: computed in float32, its first output given back in their format.
+    """``function`` for inputs in half precision or in several formats: computed in the widest, float32 at least.
 
-    Further outputs, such as a final state, stay in float32. With ``in_place`` the function changes its first
-    argument, and the argument in half precision gets the result.
+    Its first output is given back in the narrowest format of the inputs; further outputs, such as a final state, stay
+    wide. With ``in_place`` the function changes its first argument, a memory that keeps a format of its own.
     """
 
     @wraps(function)
     def widened(*inputs: Any) -> Any:
-        given = number_format(*inputs)
-        if given not in HALF:
+        formats = _formats(inputs, set())
+        if len(formats) < 2 and formats.isdisjoint(HALF):
             return function(*inputs)
-        wide = _map(inputs, _widen)
+        widest = reduce(torch.promote_types, formats, torch.float32)
+        wide = _map(inputs, lambda x: x.to(widest) if x.is_floating_point() else x)
+        given = number_format(*inputs[in_place:])
         # Autocast would narrow the matrix products again.
         with torch.autocast(next(_tensors(wide)).device.type, enabled=False):
             outputs = function(*wide)
@@ -50,8 +57,14 @@ def in_float32(function: Callable[..., Any], *, in_place: bool = False) -> Calla
     return widened
 
 
-def _widen(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in HALF else x
+def _formats(values: tuple[Any, ...], found: set[torch.dtype]) -> set[torch.dtype]:
+    """Add the formats of all tensors to those found. Every operation of a decode step comes by: it must be quick."""
+    for value in values:
+        if isinstance(value, tuple):
+            _formats(value, found)
+        elif isinstance(value, Tensor):
+            found.add(value.dtype)
+    return found
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -85,8 +85,8 @@ class Operation:
     """What operators ask for, and who can do it.
 
     ``portable`` is ours; it takes float32 and float64, with ``half`` half precision too (otherwise it is computed in
-    float32 on a GPU), and with ``in_place`` it changes its first argument. ``faster`` are kernels for CUDA, the
-    fastest first. All of them are called alike, with positional arguments.
+    float32), and with ``in_place`` it changes its first argument. ``faster`` are kernels for CUDA, the fastest first.
+    All of them are called alike, with positional arguments.
     """
 
     name: str
@@ -110,10 +110,10 @@ class Operation:
 
 @cache
 def _implementation(operation: Operation, device: torch.device) -> Callable[..., Any]:
+    fallback = operation.portable if operation.half else in_float32(operation.portable, in_place=operation.in_place)
     # By device, not by its type: asking a device for its type takes longer than everything else here.
     if device.type != ACCELERATED:
-        return operation.portable
-    fallback = operation.portable if operation.half else in_float32(operation.portable, in_place=operation.in_place)
+        return fallback
 
     def run(*inputs: Any) -> Any:
         gradient = torch.is_grad_enabled()

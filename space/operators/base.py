@@ -96,6 +96,10 @@ class OperatorSpec(BaseModel, ABC):
     def state_elements(self, width: int, context: int) -> int:
         """Numbers kept for one sequence after ``context`` tokens: KV cache or recurrent and convolution state."""
 
+    def memory_elements(self, width: int) -> int:
+        """How many of them are recurrent memory, which has a number format of its own; none by default."""
+        return 0
+
     @abstractmethod
     def build(self, width: int) -> Mixer:
         """The torch module, with fresh weights. Imports torch."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from nas_search.space.notation import format_operators, parse_operator, parse_operators
 from nas_search.space.operators.base import OperatorSpec
 from nas_search.space.operators.flop_count import counted_flops
-from nas_search.space.operators.module import Cursor, Mixer, State
+from nas_search.space.operators.module import Cursor, Mixer, State, StateFormat
 
 WIDTH = 64
 BATCH = 2
@@ -36,6 +37,10 @@ STEP_FLOAT32 = 1e-6
 """Bound for steps against the whole sequence in float32."""
 FLOAT32 = 1e-3
 """Bound for float32 against float64, saturated gates included."""
+HALF = 3e-2
+"""Bound for bfloat16, which has eight bits, against float32."""
+STEP_HALF = 5e-3
+"""Bound for steps against the whole sequence in bfloat16; the delta rule with its memory in it too is above."""
 
 
 class Regime(NamedTuple):
@@ -58,6 +63,13 @@ class ReferenceErrors(NamedTuple):
     weight_gradient: float
 
 
+class StateMiscount(NamedTuple):
+    """Wrong numbers of recurrent memory, and of what is kept in the format of caches."""
+
+    memory: int
+    cache: int
+
+
 def reference_errors(spec: OperatorSpec, length: int, regime: str = "plain") -> ReferenceErrors:
     """Forward and gradients against the recurrence, in float64, relative to the largest element of each tensor."""
     module, reference = _make(spec, regime), spec.reference()
@@ -78,7 +90,7 @@ def step_error(spec: OperatorSpec, length: int, regime: str = "plain", dtype: to
     module, x = _make(spec, regime, dtype), _make_input(length, regime, dtype)
     with torch.inference_mode():
         whole = module(x)
-    steps = _decode(module, x, _new_state(module, length, dtype))
+    steps = _decode(module, x, _new_state(module, x))
     return _deviation(steps, whole) if dtype == torch.float64 else _norm_deviation(steps, whole)
 
 
@@ -93,10 +105,29 @@ def float32_error(spec: OperatorSpec, regime: str = "plain") -> float:
     return _norm_deviation(y.detach().double(), module(x).detach())
 
 
+def half_error(spec: OperatorSpec) -> float:
+    """Outputs in bfloat16, weights included, against float32, by norm."""
+    module, x = _make(spec, dtype=torch.float32), _make_input(100, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        narrow = copy.deepcopy(module).bfloat16()(x)
+        return _norm_deviation(narrow.float(), module(x.float()))
+
+
+def half_step_error(spec: OperatorSpec, prompt: int = 0) -> float:
+    """A prompt, if there is one, then token by token in bfloat16, against the whole sequence, by norm."""
+    module, x = _make(spec, dtype=torch.bfloat16), _make_input(100, dtype=torch.bfloat16)
+    state = _new_state(module, x)
+    with torch.inference_mode():
+        whole = module(x)
+        head = module(x[:, :prompt], state) if prompt else x[:, :0]
+    steps = torch.cat((head, _decode(module, x, state, start=prompt)), 1)
+    return _norm_deviation(steps.float(), whole.float())
+
+
 def prefill_error(spec: OperatorSpec, prompt: int) -> float:
     """A prompt as a whole, the rest token by token from the state that it leaves, against the whole sequence."""
     module, x = _make(spec), _make_input(90)
-    state = _new_state(module, 90)
+    state = _new_state(module, x)
     with torch.inference_mode():
         whole = module(x)
         head = module(x[:, :prompt], state)
@@ -107,7 +138,7 @@ def prefill_error(spec: OperatorSpec, prompt: int) -> float:
 def reused_state_error(spec: OperatorSpec) -> float:
     """How much outputs after a prompt depend on what the state held before it."""
     module, x = _make(spec), _make_input(50)
-    fresh, used = _new_state(module, 50), _new_state(module, 50)
+    fresh, used = _new_state(module, x), _new_state(module, x)
     _decode(module, _make_input(49), used)
     with torch.inference_mode():
         module(x[:, :2], fresh)
@@ -132,7 +163,7 @@ def masked_step_error(spec: OperatorSpec) -> float:
     """Steps that read up to a bound under a mask, as in a captured CUDA graph, against steps that know the length."""
     length = 90
     module, x = _make(spec), _make_input(length)
-    exact, bounded = _new_state(module, length), _new_state(module, length)
+    exact, bounded = _new_state(module, x), _new_state(module, x)
     errors = []
     with torch.inference_mode():
         for t in range(length):
@@ -160,7 +191,7 @@ def steps_without_data(spec: OperatorSpec) -> bool:
     token = torch.empty(BATCH, WIDTH, device=meta)
     cursor = Cursor(torch.empty(1, dtype=torch.int64, device=meta), 40)
     with torch.inference_mode():
-        return module.step(token, module.new_state(BATCH, 90, meta, torch.float32), cursor).shape == token.shape
+        return module.step(token, module.new_state(BATCH, 90, StateFormat.like(token)), cursor).shape == token.shape
 
 
 def parameter_miscount(spec: OperatorSpec, width: int) -> int:
@@ -170,10 +201,14 @@ def parameter_miscount(spec: OperatorSpec, width: int) -> int:
     return spec.parameters(width) - sum(p.numel() for p in module.parameters())
 
 
-def state_miscount(spec: OperatorSpec, context: int) -> int:
-    """Numbers of state that the spec says, less those that the module keeps, over a batch."""
-    state = _new_state(_make(spec), context)
-    return BATCH * spec.state_elements(WIDTH, context) - sum(part.numel() for part in state)
+def state_miscount(spec: OperatorSpec, context: int) -> StateMiscount:
+    """Numbers of state that the spec says, less those that the module keeps in either format, over a batch."""
+    form = StateFormat(torch.device("cpu"), cache=torch.float32, memory=torch.float64)
+    kept: Counter[torch.dtype] = Counter()
+    for part in _make(spec).new_state(BATCH, context, form):
+        kept[part.dtype] += part.numel()
+    memory, whole = BATCH * spec.memory_elements(WIDTH), BATCH * spec.state_elements(WIDTH, context)
+    return StateMiscount(memory - kept[form.memory], whole - memory - kept[form.cache])
 
 
 def flop_miscount(spec: OperatorSpec, context: int) -> int:
@@ -236,8 +271,8 @@ def _make_input(length: int, regime: str = "plain", dtype: torch.dtype = torch.f
     return x.to(dtype)
 
 
-def _new_state(module: Mixer, length: int, dtype: torch.dtype = torch.float64) -> State:
-    return module.new_state(BATCH, length, torch.device("cpu"), dtype)
+def _new_state(module: Mixer, x: Tensor) -> State:
+    return module.new_state(len(x), x.shape[1], StateFormat.like(x))
 
 
 def _cursor(position: int) -> Cursor:

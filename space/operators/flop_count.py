@@ -9,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas_search.space.operators.module import Cursor, Mixer
+from nas_search.space.operators.module import Cursor, Mixer, StateFormat
 
 
 def counted_flops(module: Mixer, width: int, context: int) -> int:
@@ -17,7 +17,8 @@ def counted_flops(module: Mixer, width: int, context: int) -> int:
 
     Element-wise operations count nothing. The module is on a CPU, in float32.
     """
-    state = module.new_state(1, context + 1, torch.device("cpu"), torch.float32)
+    x = torch.randn(1, width)
+    state = module.new_state(1, context + 1, StateFormat.like(x))
     cursor = Cursor(torch.tensor([context]), context + 1)
     aten = torch.ops.aten
     formulas: dict[Any, Any] = {
@@ -26,7 +27,7 @@ def counted_flops(module: Mixer, width: int, context: int) -> int:
     }
     contractions, products = _ContractionCounter(), FlopCounterMode(display=False, custom_mapping=formulas)
     with torch.no_grad(), contractions, products:
-        module.step(torch.randn(1, width), state, cursor)
+        module.step(x, state, cursor)
     return int(products.get_total_flops()) + contractions.flops
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,23 @@ State = tuple[Tensor, ...]
 
 # Standard deviation of fresh projection weights, as in GPT-2 and in the configuration of Nemotron-Flash.
 WEIGHT_STD = 0.02
+
+
+class StateFormat(NamedTuple):
+    """Where a decoding state lies, and its number formats.
+
+    ``cache`` is that of what is kept as it came, such as keys and values or the last inputs of a convolution.
+    ``memory`` is that of what every token changes a little: rounded to half precision each time, it would drift.
+    """
+
+    device: torch.device
+    cache: torch.dtype
+    memory: torch.dtype
+
+    @classmethod
+    def like(cls, x: Tensor, memory: torch.dtype | None = None) -> StateFormat:
+        """For inputs such as ``x``: caches in its format, memories in theirs, by default in float32 at least."""
+        return cls(x.device, x.dtype, memory or torch.promote_types(x.dtype, torch.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +54,7 @@ class Mixer(nn.Module, ABC):
         """A whole sequence [B, T, C] from position 0; a given state is left ready for the step at position T."""
 
     @abstractmethod
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """Zeroed state for sequences of at most ``max_length`` tokens, laid out batch first."""
 
     @abstractmethod
@@ -46,6 +63,11 @@ class Mixer(nn.Module, ABC):
 
         For inference: call it without gradients. It never waits for the device, so a CUDA graph can capture it.
         """
+
+    def memory_parts(self) -> tuple[bool, ...]:
+        """Which parts of a state are recurrent memories, told by the format that they are made in."""
+        apart = StateFormat(torch.device("meta"), cache=torch.float32, memory=torch.float64)
+        return tuple(part.dtype == apart.memory for part in self.new_state(1, 1, apart))
 
     def residual_weights(self) -> tuple[Tensor, ...]:
         """Weights that write into the residual stream; a network scales them down by its depth."""

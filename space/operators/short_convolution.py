@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from nas_search.space.kernels import causal_conv1d
 from nas_search.space.kernels.registry import Operation
 from nas_search.space.operators.autograd import apply
+from nas_search.space.operators.module import StateFormat
 
 
 class ShortConvolution(nn.Module):
@@ -40,10 +41,10 @@ class ShortConvolution(nn.Module):
         y: Tensor = CONVOLUTION.on(x.device)(x, self.weight, self.bias)
         return y
 
-    def new_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    def new_state(self, batch: int, form: StateFormat) -> Tensor:
         """The inputs [B, K - 1, channels] before the first token: zeros."""
         taps, channels = self.weight.shape
-        return torch.zeros(batch, taps - 1, channels, device=device, dtype=dtype)
+        return torch.zeros(batch, taps - 1, channels, device=form.device, dtype=form.cache)
 
     def fill_state(self, state: Tensor, x: Tensor) -> None:
         """Keep the last K - 1 inputs of x [B, T, channels]."""

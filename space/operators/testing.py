@@ -16,7 +16,7 @@ import torch
 
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators import conformance
-from nas_search.space.operators.conformance import EQUAL, FLOAT32, SAME, STEP_FLOAT32
+from nas_search.space.operators.conformance import EQUAL, FLOAT32, HALF, SAME, STEP_FLOAT32, STEP_HALF
 from nas_search.space.operators.registry import operator_types
 
 every_length = pytest.mark.parametrize("length", conformance.LENGTHS)
@@ -71,6 +71,15 @@ class OperatorConformance:
         """Saturated gates overflow nothing, and all gradients are finite."""
         assert_at_most(conformance.float32_error(parse_operator(code), regime), FLOAT32)
 
+    def test_half_precision_stays_near_float32(self, notation: str) -> None:
+        """On a CPU, where PyTorch lacks some operations in half precision."""
+        assert_at_most(conformance.half_error(parse_operator(notation)), HALF)
+
+    @pytest.mark.parametrize(("prompt", "bound"), [(0, STEP_HALF), (64, HALF)])
+    def test_steps_equal_forward_in_half_precision(self, notation: str, prompt: int, bound: float) -> None:
+        """With recurrent memories in float32. Attention to a prompt rounds otherwise than that to a whole sequence."""
+        assert_at_most(conformance.half_step_error(parse_operator(notation), prompt), bound)
+
     @pytest.mark.parametrize("prompt", conformance.PROMPTS)
     def test_forward_leaves_a_state_to_go_on_from(self, notation: str, prompt: int) -> None:
         """Prefill, then steps."""
@@ -105,8 +114,9 @@ class OperatorConformance:
 
     @pytest.mark.parametrize("context", conformance.STATE_CONTEXTS)
     def test_state_is_counted(self, notation: str, context: int) -> None:
-        """``state_elements`` is exact."""
-        assert_counted(conformance.state_miscount(parse_operator(notation), context))
+        """``state_elements`` and ``memory_elements`` are exact, and each is kept in its number format."""
+        for miscount in conformance.state_miscount(parse_operator(notation), context):
+            assert_counted(miscount)
 
     @pytest.mark.parametrize("context", conformance.FLOP_CONTEXTS)
     def test_flops_are_counted(self, notation: str, context: int) -> None:

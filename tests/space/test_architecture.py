@@ -44,6 +44,9 @@ def test_counts_of_the_published_1b_model() -> None:
     assert flash.weight_bytes("bfloat16") == 2 * 965_389_440
     # Only the two attention layers grow with the context: 4 key-value heads of 128, keys and values.
     assert flash.state_bytes(1000, "bfloat16") - flash.state_bytes(0, "bfloat16") == 2 * 2 * 1000 * 2 * 512
+    # Four DeltaNets with keys of 128 for 2048 values, six Mamba-2 with states of 128 for 4096 channels: in float32.
+    narrow = flash.state_bytes(1000, "bfloat16", state_dtype="bfloat16")
+    assert flash.state_bytes(1000, "bfloat16") - narrow == 2 * (4 * 128 * 2048 + 6 * 128 * 4096)
     assert flash.flops(1000) - flash.flops(0) == 2 * 4 * 2048 * 1000
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -89,7 +90,7 @@ def flat(state: ModelState) -> list[Tensor]:
 
 def copy_of(state: ModelState) -> ModelState:
     layers = tuple(tuple(part.clone() for part in layer) for layer in state.layers)
-    return ModelState(state.batch, layers, state.index.clone(), state.length, state.max_length)
+    return replace(state, layers=layers, index=state.index.clone())
 
 
 def spied_steps(model: HybridLM, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Cursor]]:

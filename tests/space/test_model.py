@@ -6,10 +6,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nas_search.errors import InputError
-from nas_search.space.architecture import Architecture
+from nas_search.space.architecture import Architecture, DType
 from nas_search.space.model import HybridLM
 
 HYBRID = "w64 d f m2 f a[qk_norm=yes] f swa[window=8] f"
+RECURRENT = "w64 m[state=12] f m2 d gd gla r7"
+MAMBA_STATE = 12
 NOTATIONS = (
     HYBRID,
     "w64 vocab=300 meta=7 untied m2 f a f",
@@ -21,6 +23,10 @@ NOTATIONS = (
 
 def build(notation: str, seed: int = 0) -> HybridLM:
     return HybridLM(Architecture.parse(notation), seed=seed)
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    return ((actual - expected).norm() / expected.norm()).item()
 
 
 def some_tokens(model: HybridLM, length: int, batch: int = 2) -> Tensor:
@@ -47,6 +53,56 @@ def test_state_is_that_of_the_architecture(notation: str) -> None:
     state = model.new_state(3, 40)
     elements = sum(part.numel() for layer in state.layers for part in layer)
     assert 4 * elements == model.architecture.state_bytes(40, "float32", batch=3)
+
+
+FORMATS: tuple[DType, ...] = ("bfloat16", "float16", "float32", "float64")
+
+
+@pytest.mark.parametrize("state_dtype", [None, *FORMATS])
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_only_recurrent_memories_have_a_format_of_their_own(dtype: DType, state_dtype: DType | None) -> None:
+    model = build(RECURRENT + " a swa[window=8]").to(getattr(torch, dtype))
+    state = model.new_state(3, 40, state_dtype and getattr(torch, state_dtype))
+    assert sum(part.nbytes for layer in state.layers for part in layer) == model.architecture.state_bytes(
+        40, dtype, batch=3, state_dtype=state_dtype
+    )
+    memory = state_dtype or ("float64" if dtype == "float64" else "float32")
+    for layer, are_memories in zip(state.layers, state.memory_parts, strict=True):
+        for part, is_memory in zip(layer, are_memories, strict=True):
+            assert part.dtype == getattr(torch, memory if is_memory else dtype)
+            # Memories are matrices by head, or by channel; inputs of convolutions and the last token are not.
+            assert is_memory == (part.dim() == 4 or part.shape[-1] == MAMBA_STATE)
+
+
+@pytest.mark.parametrize("state_dtype", [None, *FORMATS])
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_every_format_of_memories_decodes_beside_every_format_of_weights(
+    dtype: DType, state_dtype: DType | None
+) -> None:
+    exact = build(RECURRENT)
+    model = build(RECURRENT).to(getattr(torch, dtype))
+    tokens = some_tokens(model, 40)
+    state = model.new_state(2, 40, state_dtype and getattr(torch, state_dtype))
+    with torch.inference_mode():
+        found = [model.prefill(tokens[:, :20], state)]
+        found += [model.step(tokens[:, t], state) for t in range(20, 40)]
+        expected = exact(tokens)[:, 19:]
+    assert all(logits.dtype == model.embedding.dtype for logits in found)
+    assert relative_error(torch.stack(found, 1).float(), expected) <= 3e-2
+
+
+def test_a_memory_in_half_precision_drifts_and_the_default_does_not() -> None:
+    model = build("w64 (d)x2").bfloat16()
+    tokens = some_tokens(model, 200)
+    with torch.inference_mode():
+        whole = model(tokens)
+        errors = []
+        for state_dtype in (None, torch.bfloat16):
+            state = model.new_state(2, 200, state_dtype)
+            steps = torch.stack([model.step(token, state) for token in tokens.unbind(1)], 1)
+            errors.append(relative_error(steps[:, -20:], whole[:, -20:]))
+    default, half = errors
+    assert default < half / 2
 
 
 @pytest.mark.parametrize("prompt", [1, 5, 64])
@@ -208,3 +264,70 @@ def test_a_state_that_was_read_into_or_of_another_batch_is_refused() -> None:
             model.prefill(some_tokens(model, 5), state)
         with pytest.raises(InputError, match="made for 2 sequences, tokens of 3"):
             model.step(some_tokens(model, 1, batch=3)[:, 0], state)
+
+
+def test_a_random_state_stands_where_it_is_told_to() -> None:
+    model = build(f"{RECURRENT} a swa[window=8]")
+    state = model.new_state(2, 30)
+    places = [part.data_ptr() for layer in state.layers for part in layer]
+    for length in (12, 30, 0, 29):
+        state.fill_random(length, torch.Generator().manual_seed(1))
+        assert state.length == state.index.item() == length
+    assert places == [part.data_ptr() for layer in state.layers for part in layer]
+    for layer, are_memories in zip(state.layers, state.memory_parts, strict=True):
+        for part, is_memory in zip(layer, are_memories, strict=True):
+            assert part.std().item() == pytest.approx(0.1 if is_memory else 1, rel=0.15)
+    with torch.inference_mode():
+        assert model.step(some_tokens(model, 1)[:, 0], state).isfinite().all()
+        assert state.length == 30
+
+
+def test_a_random_state_depends_on_the_generator_alone() -> None:
+    model = build(HYBRID)
+    states = [model.new_state(2, 30) for _ in range(3)]
+    with torch.inference_mode():
+        model.prefill(some_tokens(model, 5), states[1])
+    for state, seed in zip(states, (1, 1, 2), strict=True):
+        state.fill_random(20, torch.Generator().manual_seed(seed))
+    first, again, other = (torch.cat([part.flatten() for layer in state.layers for part in layer]) for state in states)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_state_made_for_inference_can_be_filled() -> None:
+    model = build(HYBRID)
+    with torch.inference_mode():
+        state = model.new_state(2, 30)
+    state.fill_random(20, torch.Generator().manual_seed(1))
+    assert state.layers[0][0].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_nothing_overflows_in_a_thousand_steps_from_a_random_state(dtype: str) -> None:
+    model = build(f"{RECURRENT} a swa[window=8]").to(getattr(torch, dtype))
+    state = model.new_state(2, 1400)
+    state.fill_random(400, torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        for tokens in some_tokens(model, 1000).unbind(1):
+            logits = model.step(tokens, state)
+    assert logits.isfinite().all()
+    assert all(part.abs().max() < 100 for layer in state.layers for part in layer)
+
+
+def test_a_random_state_needs_room_for_its_position() -> None:
+    state = build("w64 meta=2 a f").new_state(2, 4)
+    state.fill_random(6, torch.Generator())
+    with pytest.raises(InputError, match="room for 6 positions, 7 asked for"):
+        state.fill_random(7, torch.Generator())
+    assert state.length == 6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_state_on_a_gpu_is_filled_there() -> None:
+    model = build(f"{RECURRENT} a swa[window=8]").to("cuda", torch.bfloat16)
+    state = model.new_state(2, 30)
+    state.fill_random(20, torch.Generator("cuda").manual_seed(1))
+    with torch.inference_mode():
+        assert model.step(some_tokens(model, 1)[:, 0].cuda(), state).isfinite().all()
+    assert state.index.item() == state.length == 21

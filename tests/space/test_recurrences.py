@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_search.space.notation import parse_operator
 from nas_search.space.operators.channel_decay import LARGEST_EXPONENT, LENGTHS, channel_decay, cut_off
 from nas_search.space.operators.delta_rule.recurrence import chunked_delta_rule
 from nas_search.space.operators.gla.gated_linear_attention import chunked_gated_linear_attention
@@ -135,3 +136,14 @@ def test_chunks_are_as_long_as_decays_allow(log_decay: float, length: int) -> No
     assert decay.length == length
     largest = torch.tensor(LARGEST_EXPONENT[torch.float32]).exp()
     assert all((scale <= largest * 1.001).all() for scale in (decay.rows, decay.columns, decay.half))
+
+
+def test_decays_are_computed_in_float32_from_rounded_weights() -> None:
+    torch.manual_seed(0)
+    gated, mamba = (parse_operator(code).build(64).bfloat16() for code in ("gd", "m"))
+    gates = torch.randn(BATCH, gated.in_proj.out_features - gated.sizes.convolved).bfloat16()
+    _, log_decay = gated.rates(gates)
+    _, exact = gated.double().rates(gates.double())
+    torch.testing.assert_close(log_decay, exact.float())
+    rates = -mamba.A_log.double().exp().view(128, 16)
+    torch.testing.assert_close(mamba._rates(), rates.float())

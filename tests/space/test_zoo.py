@@ -10,12 +10,17 @@ from nas_search.space.zoo import load_zoo, resolve_architecture, zoo_names
 
 # Exact counts: Nemotron-Flash from its published sizes, the others from their published checkpoints.
 PARAMETERS = {
+    "h2o-danube3-4b": 3_961_839_360,
     "llama-3.2-1b": 1_235_814_400,
+    "llama-3.2-3b": 3_212_749_824,
     "nemotron-flash-1b": 965_389_440,
     "nemotron-flash-3b": 2_749_998_624,
     "qwen2.5-0.5b": 494_032_768,
+    "qwen2.5-1.5b": 1_543_714_304,
+    "qwen2.5-3b": 3_085_938_688,
     "qwen3-0.6b": 596_049_920,
     "qwen3-1.7b": 1_720_574_976,
+    "smollm2-1.7b": 1_711_376_384,
 }
 
 
@@ -43,7 +48,7 @@ def test_a_notation_resolves() -> None:
     [
         ("nemotron-flash-1", "did you mean 'nemotron-flash-1b'"),
         ("Qwen3-0.6B ", "did you mean 'qwen3-0.6b'"),
-        ("zzz", "there are llama-3.2-1b, "),
+        ("zzz", "there are h2o-danube3-4b, llama-3.2-1b, "),
         ("", "no notation"),
         ("w64", "no notation"),
         ("w64 (d f", "column 9: '\\)' is missing"),

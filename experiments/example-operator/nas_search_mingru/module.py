@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search_mingru.spec import MinGRU
 
 
@@ -27,14 +27,14 @@ class MinGRUModule(Mixer):
             state[0].copy_(memory[:, -1])
         return self.out_proj(memory)
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """The memory [B, inner]."""
-        return (torch.zeros(batch, self.inner, device=device, dtype=dtype),)
+        return (torch.zeros(batch, self.inner, device=form.device, dtype=form.memory),)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""
-        gate, candidate = self.in_proj(x).chunk(2, -1)
-        return self.out_proj(state[0].lerp_(candidate, torch.sigmoid(gate)))
+        gate, candidate = self.in_proj(x).to(state[0].dtype).chunk(2, -1)
+        return self.out_proj(state[0].lerp_(candidate, torch.sigmoid(gate)).to(x.dtype))
 
     def residual_weights(self) -> tuple[Tensor, ...]:
         """The output projection."""

@@ -36,6 +36,10 @@ class MinGRU(OperatorSpec):
 
     def state_elements(self, width: int, context: int) -> int:
         """The memory, whatever the context."""
+        return self.memory_elements(width)
+
+    def memory_elements(self, width: int) -> int:
+        """All of the state."""
         return self.expand * width
 
     def build(self, width: int) -> Mixer:

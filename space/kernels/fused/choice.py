@@ -36,12 +36,13 @@ LARGEST_BATCH = 32
 
 
 class LayerKind(NamedTuple):
-    """Layers that share a decision: notation of the operator, width, number format, sequences in the batch."""
+    """Layers that share a decision: notation of the operator, width, number format, sequences, formats of the state."""
 
     operator: str
     width: int
     dtype: str
     batch: int
+    state: tuple[str, ...] = ()
 
 
 class StepTimes(NamedTuple):
@@ -90,7 +91,8 @@ class StepChoices:
 
     def _is_faster(self, fused: FusedStep, layer: Layer, x: Tensor, state: State, cursor: Cursor) -> bool:
         batch, width = x.shape
-        kind = LayerKind(layer.notation, width, format_name(x.dtype), batch)
+        formats = tuple(format_name(part.dtype) for part in state)
+        kind = LayerKind(layer.notation, width, format_name(x.dtype), batch, formats)
         if kind not in self.times:
             if capturing():
                 return False

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nas_search.space.operators.attention.kernels import CACHED_ATTENTION, CAUSAL_ATTENTION
 from nas_search.space.operators.attention.spec import Attention, AttentionSpec
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search.space.operators.rms_norm import rms_norm
 from nas_search.space.operators.rotary import rotary_table, rotate, rotate_
 
@@ -57,10 +57,10 @@ class GroupedQueryAttention(Mixer):
         mixed = self.attend(q, k, v)
         return self.out_proj(mixed.transpose(1, 2).reshape(batch, tokens, -1))
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """One cache of keys and values."""
         shape = (batch, 2, self.kv_heads, self.slots(max_length), self.head_dim)
-        return (torch.zeros(shape, device=device, dtype=dtype),)
+        return (torch.zeros(shape, device=form.device, dtype=form.cache),)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] over the valid prefix of the cache."""

@@ -12,7 +12,7 @@ from nas_search.space.kernels.registry import Operation
 from nas_search.space.operators.delta_rule.kernels import DELTA_STEP
 from nas_search.space.operators.delta_rule.recurrence import DeltaToken
 from nas_search.space.operators.delta_rule.spec import DeltaSizes
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search.space.operators.rms_norm import RMSNorm, l2_normalise
 from nas_search.space.operators.short_convolution import ShortConvolution
 
@@ -56,10 +56,10 @@ class DeltaMixer(Mixer):
             state[0].copy_(final)
         return self.out_proj(self.read_out(y, gates))
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """The recurrent state [B, H, K, V] (keys by values) and the last inputs of the convolutions."""
         shape = (batch, *self.sizes)
-        return torch.zeros(shape, device=device, dtype=dtype), self.conv.new_state(batch, device, dtype)
+        return torch.zeros(shape, device=form.device, dtype=form.memory), self.conv.new_state(batch, form)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""

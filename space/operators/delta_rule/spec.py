@@ -60,10 +60,14 @@ class DeltaSpec(OperatorSpec):
         sizes = self.sizes(width)
         return 2 * self._projections(width) + 2 * sizes.convolved * self.conv + 6 * sizes.inner * sizes.key_dim
 
-    def state_elements(self, width: int, context: int) -> int:
-        """A matrix for each head and the last inputs of the convolutions, whatever the context."""
+    def memory_elements(self, width: int) -> int:
+        """A matrix for each head."""
         sizes = self.sizes(width)
-        return sizes.inner * sizes.key_dim + sizes.convolved * (self.conv - 1)
+        return sizes.inner * sizes.key_dim
+
+    def state_elements(self, width: int, context: int) -> int:
+        """The recurrent memory and the last inputs of the convolutions, whatever the context."""
+        return self.memory_elements(width) + self.sizes(width).convolved * (self.conv - 1)
 
     def _projections(self, width: int) -> int:
         sizes = self.sizes(width)

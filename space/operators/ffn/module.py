@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nas_search.space.operators.ffn.spec import FeedForward
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 
 
 class FeedForwardModule(Mixer):
@@ -24,7 +23,7 @@ class FeedForwardModule(Mixer):
         gate, up = self.gate_up_proj(x).chunk(2, -1)
         return self.out_proj(functional.silu(gate) * up)
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """Nothing to remember."""
         return ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_search.space.kernels.precision import widen
 from nas_search.space.operators.delta_rule.kernels import GATED_DELTA_RULE
 from nas_search.space.operators.delta_rule.mixer import DeltaMixer
 from nas_search.space.operators.gated_deltanet.spec import GatedDeltaNet
@@ -23,9 +24,9 @@ class GatedDeltaNetModule(DeltaMixer):
         self.dt_bias = nn.Parameter(fresh_dt_bias(sizes.heads))
 
     def rates(self, gates: Tensor) -> tuple[Tensor, ...]:
-        """beta in (0, 1) and log decays, those of Mamba-2."""
+        """beta in (0, 1), and log decays, those of Mamba-2, in float32 at least."""
         _, beta, step = self._split(gates)
-        return beta.sigmoid(), functional.softplus(step + self.dt_bias) * -self.A_log.exp()
+        return beta.sigmoid(), functional.softplus(widen(step) + self.dt_bias) * -widen(self.A_log).exp()
 
     def read_out(self, y: Tensor, gates: Tensor) -> Tensor:
         """Each head at unit scale, then the gate: ``norm(y) * silu(z)``."""

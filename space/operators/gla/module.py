@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nas_search.space.operators.gla.kernels import GATED_LINEAR_ATTENTION, GATED_LINEAR_ATTENTION_STEP
 from nas_search.space.operators.gla.spec import GatedLinearAttention
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search.space.operators.rms_norm import RMSNorm
 
 NORM_EPS = 1e-5
@@ -39,9 +39,9 @@ class GlaModule(Mixer):
             state[0].copy_(final)
         return self._read_out(y, gate)
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """The recurrent state [B, H, K, V] (keys by values)."""
-        return (torch.zeros(batch, *self.sizes, device=device, dtype=dtype),)
+        return (torch.zeros(batch, *self.sizes, device=form.device, dtype=form.memory),)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""

@@ -65,10 +65,14 @@ class GatedLinearAttention(OperatorSpec):
         sizes = self.sizes(width)
         return 2 * self._projections(width) + 4 * sizes.values * sizes.key_dim
 
-    def state_elements(self, width: int, context: int) -> int:
-        """A matrix for each head, whatever the context."""
+    def memory_elements(self, width: int) -> int:
+        """A matrix for each head."""
         sizes = self.sizes(width)
         return sizes.values * sizes.key_dim
+
+    def state_elements(self, width: int, context: int) -> int:
+        """The recurrent memory, whatever the context."""
+        return self.memory_elements(width)
 
     def build(self, width: int) -> Mixer:
         """The torch module, with fresh weights."""

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_search.space.kernels.precision import widen
 from nas_search.space.operators.mamba.kernels import SELECTIVE_SCAN, SELECTIVE_STEP
 from nas_search.space.operators.mamba.spec import Mamba
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search.space.operators.short_convolution import ShortConvolution
 from nas_search.space.operators.ssm_init import fresh_dt_bias
 
@@ -40,10 +41,10 @@ class MambaModule(Mixer):
             state[0].copy_(final)
         return self.out_proj(torch.addcmul(y, x, self.D) * functional.silu(z))
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """The recurrent state [B, I, N] and the last inputs of the convolution."""
         shape = (batch, self.sizes.inner, self.sizes.state)
-        return torch.zeros(shape, device=device, dtype=dtype), self.conv.new_state(batch, device, dtype)
+        return torch.zeros(shape, device=form.device, dtype=form.memory), self.conv.new_state(batch, form)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""
@@ -57,8 +58,8 @@ class MambaModule(Mixer):
         return (self.out_proj.weight,)
 
     def _rates(self) -> Tensor:
-        """A [I, N]."""
-        return -self.A_log.exp().view(self.sizes.inner, self.sizes.state)
+        """A [I, N], in float32 at least."""
+        return -widen(self.A_log).exp().view(self.sizes.inner, self.sizes.state)
 
     def _select(self, x: Tensor) -> tuple[Tensor, ...]:
         """Step sizes [..., I], B and C [..., N] of tokens [..., I]."""

@@ -64,10 +64,14 @@ class Mamba(OperatorSpec):
         projections = 2 * inner * (3 * width + sizes.selected + dt_rank)
         return projections + 2 * self.conv * inner + 4 * inner * state
 
-    def state_elements(self, width: int, context: int) -> int:
-        """The recurrent state and the last inputs of the convolution, whatever the context."""
+    def memory_elements(self, width: int) -> int:
+        """The state of each channel."""
         sizes = self.sizes(width)
-        return sizes.inner * (sizes.state + self.conv - 1)
+        return sizes.inner * sizes.state
+
+    def state_elements(self, width: int, context: int) -> int:
+        """The recurrent memory and the last inputs of the convolution, whatever the context."""
+        return self.memory_elements(width) + self.sizes(width).inner * (self.conv - 1)
 
     def build(self, width: int) -> Mixer:
         """The torch module, with fresh weights."""

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nas_search.space.operators.mamba2.kernels import STATE_SPACE_SCAN, STATE_SPACE_STEP, HeadRates, StateSpaceTokens
 from nas_search.space.operators.mamba2.spec import Mamba2
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search.space.operators.rms_norm import RMSNorm, rms_norm
 from nas_search.space.operators.short_convolution import ShortConvolution
 from nas_search.space.operators.ssm_init import fresh_decay_rates, fresh_dt_bias
@@ -41,11 +41,11 @@ class Mamba2Module(Mixer):
             state[0].copy_(final)
         return self.out_proj(self._norm(y * functional.silu(z)))
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """The recurrent state [B, H, P, N] and the last inputs of the convolution."""
         sizes = self.sizes
         shape = (batch, sizes.heads, sizes.head_dim, sizes.state)
-        return torch.zeros(shape, device=device, dtype=dtype), self.conv.new_state(batch, device, dtype)
+        return torch.zeros(shape, device=form.device, dtype=form.memory), self.conv.new_state(batch, form)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""

@@ -74,10 +74,14 @@ class Mamba2(OperatorSpec):
         projections = 2 * width * (sizes.projected + sizes.inner)
         return projections + 2 * self.conv * sizes.conv_channels + 4 * sizes.inner * sizes.state
 
-    def state_elements(self, width: int, context: int) -> int:
-        """The recurrent state and the last inputs of the convolution, whatever the context."""
+    def memory_elements(self, width: int) -> int:
+        """A matrix for each head."""
         sizes = self.sizes(width)
-        return sizes.inner * sizes.state + sizes.conv_channels * (self.conv - 1)
+        return sizes.inner * sizes.state
+
+    def state_elements(self, width: int, context: int) -> int:
+        """The recurrent memory and the last inputs of the convolution, whatever the context."""
+        return self.memory_elements(width) + self.sizes(width).conv_channels * (self.conv - 1)
 
     def build(self, width: int) -> Mixer:
         """The torch module, with fresh weights."""

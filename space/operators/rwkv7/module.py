@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_search.space.operators.module import Cursor, Mixer, Projection, State
+from nas_search.space.operators.module import Cursor, Mixer, Projection, State, StateFormat
 from nas_search.space.operators.rms_norm import l2_normalise
 from nas_search.space.operators.rwkv7.dplr import DplrTokens
 from nas_search.space.operators.rwkv7.kernels import RWKV7, RWKV7_STEP
@@ -62,11 +62,10 @@ class Rwkv7Module(Mixer):
             state[1].copy_(x[:, -1])
         return self._read_out(y, tokens, gate)
 
-    def new_state(self, batch: int, max_length: int, device: torch.device, dtype: torch.dtype) -> State:
+    def new_state(self, batch: int, max_length: int, form: StateFormat) -> State:
         """The recurrent state [B, H, D, D] (keys by values) and the token before, [B, C]."""
-        matrices = (batch, self.heads, self.head_dim, self.head_dim)
-        shapes = (matrices, (batch, self.heads * self.head_dim))
-        return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
+        matrices = torch.zeros(batch, self.heads, self.head_dim, self.head_dim, device=form.device, dtype=form.memory)
+        return matrices, torch.zeros(batch, self.heads * self.head_dim, device=form.device, dtype=form.cache)
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C] of the recurrence."""

@@ -65,9 +65,13 @@ class Rwkv7(OperatorSpec):
         """Projections, and the recurrence: read by a, write along b and k, read by receptance, bonus."""
         return 2 * self._projections(width) + 8 * width * self.head_size(width) + 2 * width
 
+    def memory_elements(self, width: int) -> int:
+        """A matrix for each head."""
+        return width * self.head_size(width)
+
     def state_elements(self, width: int, context: int) -> int:
-        """A matrix for each head and the last token, whatever the context."""
-        return width * (self.head_size(width) + 1)
+        """The recurrent memory and the last token, whatever the context."""
+        return self.memory_elements(width) + width
 
     def build(self, width: int) -> Mixer:
         """The torch module, with fresh weights."""

@@ -162,10 +162,13 @@ def selective_state_update(
     assert A.shape == (heads, channels, size)
     assert B.shape == C.shape == (batch, B.shape[1], size)
     assert D.shape == dt_bias.shape == (heads, channels)
+    given = x.dtype
+    if given == torch.bfloat16:
+        x, dt = x.float(), dt.float()
     rate = functional.softplus(dt + dt_bias) if dt_softplus else dt + dt_bias
     new, y = _state_space_token(state, x, rate, A, B, C)
     state.copy_(new)
-    return y + D * x
+    return (y + D * x).to(given)
 
 
 def _state_space_token(
@@ -259,6 +262,7 @@ def _linear_memory(
     given = q.dtype
     if given == torch.bfloat16:
         q, k, v = q.float(), k.float(), v.float()
+        ab = None if ab is None else (ab[0].float(), ab[1].float())
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     state = q.new_zeros(*k[:, 0].shape, v.shape[-1]) if initial_state is None else initial_state
     outputs = []

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nas_search.space.kernels import causal_conv1d, fla, flash_attention, mamba_ssm
+from nas_search.space.kernels.precision import number_format
 from nas_search.space.kernels.registry import Kernel, KernelFallbackWarning, Operation
 from nas_search.space.operators.attention import kernels as attention
 from nas_search.space.operators.delta_rule import kernels as delta
@@ -290,6 +291,25 @@ def test_half_precision_without_a_kernel_is_computed_in_float32(name: str) -> No
         assert (a.double() - b).norm() <= (1e-2 if operation.half else 2**-9) * b.norm()
     if operation.in_place:
         assert (half[0].double() - exact[0]).norm() <= 2**-9 * exact[0].norm()
+
+
+@pytest.mark.parametrize(
+    "name", ["delta step", "gated delta step", "gla step", "rwkv7 step", "mamba step", "mamba2 step"]
+)
+def test_kernels_take_a_float32_memory_beside_half_precision(packages: FakePackages, name: str) -> None:
+    case = CASES[name]
+    torch.manual_seed(0)
+    state, *token = case.inputs()
+    state, token = state.float(), convert(tuple(token), torch.bfloat16)
+    exact = state.double()
+    expected = case.portable(exact, *convert(token, torch.float64))
+    assert case.kernel.refusal(number_format(state, *token), (state, *token)) is None
+    actual = case.kernel.load()(state, *token)
+    assert packages.calls.keys() == {case.kernel.name}
+    assert actual.dtype == torch.bfloat16
+    assert (actual.double() - expected).norm() <= 2**-8 * expected.norm()
+    assert state.dtype == torch.float32
+    assert (state.double() - exact).norm() <= PRECISION * exact.norm()
 
 
 def convert(value: Any, dtype: torch.dtype) -> Any:

@@ -18,7 +18,7 @@ from nas_search.space.kernels import registry
 from nas_search.space.kernels.registry import PORTABLE, KernelFallbackWarning, Phase
 from nas_search.space.kernels.report import kernel_uses
 from nas_search.space.notation import parse_operator
-from nas_search.space.operators.module import Cursor, Mixer
+from nas_search.space.operators.module import Cursor, Mixer, StateFormat
 from nas_search.space.operators.registry import operator_types
 
 pytestmark = [
@@ -91,7 +91,7 @@ def joined(parts: tuple[Tensor, ...]) -> Tensor:
 
 def run_steps(module: Mixer, x: Tensor, prompt: int) -> Tensor:
     """Outputs [B, T, C]: of the prompt at once, then token by token."""
-    state = module.new_state(len(x), x.shape[1], CUDA, x.dtype)
+    state = module.new_state(len(x), x.shape[1], StateFormat.like(x))
     with torch.inference_mode():
         outputs = [module(x[:, :prompt], state)] if prompt else []
         for t in range(prompt, x.shape[1]):

@@ -1,4 +1,4 @@
-"""Half precision computed in float32."""
+"""Half precision, and formats side by side, computed in the widest of them, float32 at least."""
 
 from typing import NamedTuple
 
@@ -38,18 +38,25 @@ def test_wide_inputs_are_left_alone() -> None:
     assert in_float32(scale)(given, True)[0].dtype == torch.float64
 
 
-@pytest.mark.parametrize("state_format", [torch.bfloat16, torch.float32])
-def test_what_is_changed_in_place_is_changed(state_format: torch.dtype) -> None:
-    def add(state: Tensor, x: Tensor) -> Tensor:
-        assert state.dtype == x.dtype == torch.float32
+FORMATS = (*HALVES, torch.float32, torch.float64)
+
+
+@pytest.mark.parametrize("given", FORMATS)
+@pytest.mark.parametrize("state_format", FORMATS)
+def test_what_is_changed_in_place_is_changed_in_its_own_format(state_format: torch.dtype, given: torch.dtype) -> None:
+    computed = torch.float64 if torch.float64 in {state_format, given} else torch.float32
+
+    def add(state: Tensor, x: Tensor, kept: Tensor) -> Tensor:
+        assert state.dtype == x.dtype == computed
+        assert kept.dtype == torch.int64
         return state.add_(x) * 2
 
     state = torch.ones(2, dtype=state_format)
-    y = in_float32(add, in_place=True)(state, torch.ones(2, dtype=torch.bfloat16))
+    y = in_float32(add, in_place=True)(state, torch.ones(2, dtype=given), torch.ones(1, dtype=torch.int64))
     assert state.tolist() == [2, 2]
     assert state.dtype == state_format
     assert y.tolist() == [4, 4]
-    assert y.dtype == torch.bfloat16
+    assert y.dtype == given
 
 
 def test_gradients_come_back_in_the_format_of_the_inputs() -> None:

@@ -39,13 +39,13 @@ def run(operation: Operation, x: Tensor) -> Tensor:
     return y
 
 
-def test_a_cpu_runs_the_portable_function_itself_and_loads_nothing() -> None:
+def test_a_cpu_runs_the_portable_function_and_loads_nothing() -> None:
     def load() -> Callable[..., Any]:
         pytest.fail("a CPU needs no kernel")
 
     operation = Operation("sum", portable, (kernel("fast", load),))
-    assert operation.on(CPU) is portable
-    assert operation.on(torch.device("meta")) is portable
+    assert operation.on(CPU)(torch.zeros(1)) == 1
+    assert operation.on(torch.device("meta"))(torch.zeros(1, device="meta")).is_meta
     assert operation.choice("cpu") == Choice("PyTorch", {})
 
 
@@ -144,8 +144,11 @@ def test_a_kernel_without_a_gradient_runs_where_none_is_wanted() -> None:
     assert operation.choice("cuda", gradient=True) == Choice("PyTorch", {"package fast": "no backward pass"})
 
 
+@pytest.mark.parametrize("device", [CPU, CUDA])
 @pytest.mark.parametrize(("half", "computed"), [(False, torch.float32), (True, torch.bfloat16)])
-def test_the_portable_function_sees_half_precision_only_if_it_takes_it(half: bool, computed: torch.dtype) -> None:
+def test_the_portable_function_sees_half_precision_only_if_it_takes_it(
+    half: bool, computed: torch.dtype, device: torch.device
+) -> None:
     seen = []
 
     def note(x: Tensor) -> Tensor:
@@ -153,7 +156,7 @@ def test_the_portable_function_sees_half_precision_only_if_it_takes_it(half: boo
         return x
 
     operation = Operation("half", note, half=half)
-    assert run(operation, torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    assert operation.on(device)(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.bfloat16
     assert seen == [computed]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_search.space.model import Layer
 from nas_search.space.notation import parse_operator
-from nas_search.space.operators.module import Cursor, State
+from nas_search.space.operators.module import Cursor, State, StateFormat
 
 # Tokens that a cache holds before the first step.
 CONTEXT = 5
@@ -65,21 +65,27 @@ def cursor_at(position: int, device: torch.device, bound: int | None = None) -> 
 
 @torch.inference_mode()
 def decode(
-    layer: Layer, tokens: Tensor, steps: Any = None, *, fill: float = 1.0, bounded: bool = False
+    layer: Layer,
+    tokens: Tensor,
+    steps: Any = None,
+    *,
+    fill: float = 1.0,
+    bounded: bool = False,
+    memory: torch.dtype | None = None,
 ) -> tuple[Tensor, State]:
     """Outputs [count, B, C] and the state after them, by the fused steps by mixer, or by the plain step.
 
     The state before them is random of scale ``fill``, as if CONTEXT tokens had been read. With ``bounded`` all steps
-    read as many slots of a cache, under a mask.
+    read as many slots of a cache, under a mask. ``memory`` is the format of recurrent memories, if not the default.
     """
-    device, dtype = tokens.device, layer.norm.weight.dtype
-    positions = CONTEXT + len(tokens)
-    state = layer.mixer.new_state(tokens.shape[1], positions, device, dtype)
+    device, positions = tokens.device, CONTEXT + len(tokens)
+    tokens = tokens.to(layer.norm.weight.dtype)
+    state = layer.mixer.new_state(tokens.shape[1], positions, StateFormat.like(tokens, memory))
     generator = torch.Generator().manual_seed(0)
     for part in state:
         part.copy_(fill * torch.randn(part.shape, generator=generator).bfloat16())
     outputs = []
-    for position, x in enumerate(tokens.to(dtype), CONTEXT):
+    for position, x in enumerate(tokens, CONTEXT):
         cursor = cursor_at(position, device, positions if bounded else None)
         if steps is None:
             outputs.append(layer.plain_step(x, state, cursor))

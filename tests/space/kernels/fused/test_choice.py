@@ -24,10 +24,12 @@ from nas_search.space.kernels.registry import KernelFallbackWarning
 from nas_search.space.model import Layer
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators.deltanet.module import DeltaNetModule
-from nas_search.space.operators.module import Cursor, Mixer, State
+from nas_search.space.operators.module import Cursor, Mixer, State, StateFormat
 from nas_search.space.operators.rms_norm import RMSNorm
 
 WIDTH = 32
+# Formats of the memory and of the inputs of the convolution.
+SINGLE = ("float32", "float32")
 
 
 class FakeTimer:
@@ -54,11 +56,17 @@ def choices(timer: FakeTimer) -> StepChoices:
     return StepChoices(timer, lambda: {DeltaNetModule: fused_step})
 
 
-def step(chosen: StepChoices, layer: Layer, batch: int = 1, dtype: torch.dtype = torch.float32) -> tuple[bool, State]:
+def step(
+    chosen: StepChoices,
+    layer: Layer,
+    batch: int = 1,
+    dtype: torch.dtype = torch.float32,
+    memory: torch.dtype | None = None,
+) -> tuple[bool, State]:
     """Whether the fused step ran, and the state that it left."""
-    layer = layer.to(dtype)
-    state = layer.mixer.new_state(batch, 1, torch.device("cpu"), dtype)
-    y = chosen.step(layer, torch.ones(batch, WIDTH, dtype=dtype), state, Cursor(torch.tensor([0]), 1))
+    layer, x = layer.to(dtype), torch.ones(batch, WIDTH, dtype=dtype)
+    state = layer.mixer.new_state(batch, 1, StateFormat.like(x, memory))
+    y = chosen.step(layer, x, state, Cursor(torch.tensor([0]), 1))
     return bool((y == -1).all()), state
 
 
@@ -73,7 +81,7 @@ def test_the_faster_step_runs(layer: Layer, fused_ms: float, plain_ms: float, ke
     chosen = choices(FakeTimer(fused_ms, plain_ms))
     fused, _ = step(chosen, layer)
     assert fused == (kernel == FUSED)
-    assert chosen.times == {LayerKind("d", WIDTH, "float32", 1): StepTimes(fused_ms, plain_ms)}
+    assert chosen.times == {LayerKind("d", WIDTH, "float32", 1, SINGLE): StepTimes(fused_ms, plain_ms)}
     assert [times.kernel for times in chosen.times.values()] == [kernel]
 
 
@@ -87,12 +95,14 @@ def test_a_kind_of_layer_is_timed_once(layer: Layer) -> None:
     step(chosen, layer, batch=2)
     step(chosen, make_layer("d[head_dim=16]", WIDTH))
     step(chosen, layer, dtype=torch.bfloat16)
-    assert timer.calls == 4
+    step(chosen, layer, dtype=torch.bfloat16, memory=torch.bfloat16)
+    assert timer.calls == 5
     assert set(chosen.times) == {
-        LayerKind("d", WIDTH, "float32", 1),
-        LayerKind("d", WIDTH, "float32", 2),
-        LayerKind("d[head_dim=16]", WIDTH, "float32", 1),
-        LayerKind("d", WIDTH, "bfloat16", 1),
+        LayerKind("d", WIDTH, "float32", 1, SINGLE),
+        LayerKind("d", WIDTH, "float32", 2, SINGLE),
+        LayerKind("d[head_dim=16]", WIDTH, "float32", 1, SINGLE),
+        LayerKind("d", WIDTH, "bfloat16", 1, ("float32", "bfloat16")),
+        LayerKind("d", WIDTH, "bfloat16", 1, ("bfloat16", "bfloat16")),
     }
 
 
@@ -159,8 +169,9 @@ def test_kernels_that_do_not_run_are_told_once(layer: Layer) -> None:
 
 def test_steps_with_gradients_are_plain(layer: Layer) -> None:
     timer = FakeTimer(1.0, 2.0)
-    state = layer.mixer.new_state(1, 1, torch.device("cpu"), torch.float32)
-    y = choices(timer).step(layer, torch.ones(1, WIDTH), state, Cursor(torch.tensor([0]), 1))
+    x = torch.ones(1, WIDTH)
+    state = layer.mixer.new_state(1, 1, StateFormat.like(x))
+    y = choices(timer).step(layer, x, state, Cursor(torch.tensor([0]), 1))
     assert y.requires_grad
     assert timer.calls == 0
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nas_search.space.kernels.fused.choice import STEP_CHOICES, LayerKind, fused_steps
 from nas_search.space.kernels.fused.graph_timer import time_in_graphs
-from nas_search.space.operators.module import Cursor, State
+from nas_search.space.operators.module import Cursor, State, StateFormat
 
 pytestmark = [
     pytest.mark.gpu,
@@ -30,14 +30,19 @@ WIDE = (
 every_case = pytest.mark.parametrize(("notation", "width"), CASES + WIDE, ids=names(CASES + WIDE))
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, FLOAT32), (torch.bfloat16, BFLOAT16)])
+@pytest.mark.parametrize(
+    "formats", [(torch.float32, torch.float32), (torch.bfloat16, torch.float32), (torch.bfloat16, torch.bfloat16)]
+)
 @pytest.mark.parametrize("batch", [1, 2, 5])
 @every_case
 def test_fused_steps_equal_the_recurrence(
-    notation: str, width: int, batch: int, dtype: torch.dtype, bound: float
+    notation: str, width: int, batch: int, formats: tuple[torch.dtype, torch.dtype]
 ) -> None:
+    dtype, memory = formats
+    bound = FLOAT32 if dtype == torch.float32 else BFLOAT16
     layer, tokens = make_layer(notation, width).to("cuda", dtype), make_tokens(TOKENS, batch, width).to("cuda")
-    assert worst_error(decode(layer, tokens, fused_steps()), reference(layer, tokens)) <= bound
+    fused = decode(layer, tokens, fused_steps(), memory=memory)
+    assert worst_error(fused, reference(layer, tokens)) <= bound
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, FLOAT32), (torch.bfloat16, BFLOAT16)])
@@ -54,7 +59,7 @@ def test_a_bounded_cursor_reads_what_an_exact_one_reads(
 def test_a_captured_step_equals_an_eager_one(notation: str, width: int) -> None:
     layer, tokens = make_layer(notation, width).to("cuda"), make_tokens(TOKENS, 1, width).to("cuda")
     step = fused_steps()[type(layer.mixer)]
-    eager, captured = (layer.mixer.new_state(1, TOKENS, tokens.device, tokens.dtype) for _ in range(2))
+    eager, captured = (layer.mixer.new_state(1, TOKENS, StateFormat.like(tokens)) for _ in range(2))
     x, index, slots = tokens[0].clone(), torch.zeros(1, dtype=torch.int64, device="cuda"), torch.arange(TOKENS).cuda()
 
     def run(state: State) -> Tensor:
@@ -81,13 +86,13 @@ def test_a_captured_step_equals_an_eager_one(notation: str, width: int) -> None:
 @torch.inference_mode()
 def test_a_layer_decides_at_its_first_step(notation: str) -> None:
     layer, tokens = make_layer(notation, 192).to("cuda"), make_tokens(1, 3, 192).to("cuda")
-    state = layer.mixer.new_state(3, 1, tokens.device, tokens.dtype)
-    plain = layer.mixer.new_state(3, 1, tokens.device, tokens.dtype)
+    state = layer.mixer.new_state(3, 1, StateFormat.like(tokens))
+    plain = layer.mixer.new_state(3, 1, StateFormat.like(tokens))
     cursor = cursor_at(0, tokens.device)
     y = layer.step(tokens[0], state, cursor)
     expected = layer.plain_step(tokens[0], plain, cursor)
     assert worst_error((y, state), (expected, plain)) <= FLOAT32
-    times = STEP_CHOICES.times[LayerKind(notation, 192, "float32", 3)]
+    times = STEP_CHOICES.times[LayerKind(notation, 192, "float32", 3, ("float32",) * len(state))]
     assert times.fused_ms is not None
     assert times.plain_ms is not None
     assert min(times.fused_ms, times.plain_ms) > 0
