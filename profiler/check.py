@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from nas_search.profiler.robust import Vector
 from nas_search.profiler.statistics import ClockName
 
-Vector = NDArray[np.float64]
-
+# A table is as good as measuring if it errs at most so much more, and ranks at least so well, as a second measurement.
+RERUN_FACTOR = 1.3
+TAU_SHARE = 0.9
 BOOTSTRAP_SAMPLES = 10_000
 QUARTILES = 4
 # Kendall's tau of fewer networks in a quartile says nothing.
@@ -19,21 +20,30 @@ MIN_PER_QUARTILE = 3
 
 
 class CheckFigures(NamedTuple):
-    """Latencies in ms of the held-out networks, one entry each: predicted three ways, measured twice."""
+    """Figures of the held-out networks, one entry each: predicted four ways, measured twice."""
 
     raw: Vector
     calibrated: Vector
     depth_only: Vector
+    parameters_only: Vector
     measured: Vector
     rerun: Vector
 
 
-class TableCheck(BaseModel):
-    """Errors against the first measurement. MAPE as a share; tau is the mean over latency quartiles.
+class Interval(NamedTuple):
+    """95 % interval."""
 
-    ``advantage_low`` to ``advantage_high`` is the paired bootstrap interval (95 %) of the mean of calibrated minus
-    depth-only absolute relative error: below zero where the table beats counting operators. ``level`` is the median
-    of measured over calibrated: 1.1 where everything takes a tenth longer than predicted, as under another load.
+    low: float
+    high: float
+
+
+class TableCheck(BaseModel):
+    """Errors against the first measurement. MAPE as a share; tau is the mean over quartiles of the measured figures.
+
+    ``minus_depth_only`` and ``minus_parameters_only`` are paired bootstrap intervals of the mean of calibrated minus
+    that baseline's absolute relative errors: below zero where the table beats counting operators, or parameters.
+    ``level`` is the median of measured over calibrated: 1.1 where everything takes a tenth longer than predicted, as
+    under another load.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,62 +53,78 @@ class TableCheck(BaseModel):
     mape_raw: float
     mape_calibrated: float
     mape_depth_only: float
+    mape_parameters_only: float
     mape_rerun: float
-    advantage_low: float
-    advantage_high: float
+    minus_depth_only: Interval
+    minus_parameters_only: Interval
     tau_calibrated: float | None
     tau_depth_only: float | None
+    tau_parameters_only: float | None
     tau_rerun: float | None
     level: float = 1.0
 
     @property
     def depth_only_beaten(self) -> bool:
         """Whether the whole interval of the difference is on the table's side."""
-        return self.advantage_high < 0
+        return self.minus_depth_only.high < 0
 
-    def within(self, mape: float, rerun_factor: float = 1.3) -> bool:
-        """Whether the calibrated error is at most ``mape``, or ``rerun_factor`` times that of measuring again."""
-        return self.mape_calibrated <= max(mape, rerun_factor * self.mape_rerun)
+    @property
+    def parameters_only_beaten(self) -> bool:
+        """The same for counting parameters."""
+        return self.minus_parameters_only.high < 0
+
+    def within(self, mape: float) -> bool:
+        """Whether the calibrated error is at most ``mape``, or RERUN_FACTOR times that of measuring again."""
+        return self.mape_calibrated <= max(mape, RERUN_FACTOR * self.mape_rerun)
+
+    def reached(self, mape: float) -> bool:
+        """Whether the table is as good as measuring: :meth:`within`, ranks like a rerun, and beats both baselines."""
+        if self.tau_calibrated is None or self.tau_rerun is None:
+            return False
+        ranks = self.tau_calibrated >= TAU_SHARE * self.tau_rerun
+        return self.within(mape) and ranks and self.depth_only_beaten and self.parameters_only_beaten
 
     def summary(self) -> str:
         """One line for people."""
         return (
             f"{self.n} held-out networks, {self.clock} clock: MAPE raw {self.mape_raw:.1%}, calibrated "
-            f"{self.mape_calibrated:.1%}, depth only {self.mape_depth_only:.1%}, measuring again "
-            f"{self.mape_rerun:.1%}; calibrated minus depth only [{self.advantage_low:+.1%}, "
-            f"{self.advantage_high:+.1%}]; tau in latency quartiles {_tau(self.tau_calibrated)}, depth only "
-            f"{_tau(self.tau_depth_only)}, measuring again {_tau(self.tau_rerun)}; "
+            f"{self.mape_calibrated:.1%}, depth only {self.mape_depth_only:.1%}, parameters only "
+            f"{self.mape_parameters_only:.1%}, measuring again {self.mape_rerun:.1%}; calibrated minus depth only "
+            f"{_points(self.minus_depth_only)}, minus parameters only {_points(self.minus_parameters_only)}; tau in "
+            f"latency quartiles {_tau(self.tau_calibrated)}, depth only {_tau(self.tau_depth_only)}, parameters only "
+            f"{_tau(self.tau_parameters_only)}, measuring again {_tau(self.tau_rerun)}; "
             f"median of measured / calibrated {self.level:.3f}"
         )
 
 
 def check_figures(figures: CheckFigures, clock: ClockName, *, seed: int) -> TableCheck:
     """The check of predictions against measurements; ``seed`` is that of the bootstrap."""
-    calibrated = _errors(figures.calibrated, figures.measured)
-    depth_only = _errors(figures.depth_only, figures.measured)
-    low, high = bootstrap_interval(calibrated - depth_only, seed=seed)
+    measured = figures.measured
+    errors = CheckFigures(*(np.abs(figure / measured - 1) for figure in figures))
     return TableCheck(
-        n=len(figures.measured),
+        n=len(measured),
         clock=clock,
-        mape_raw=float(_errors(figures.raw, figures.measured).mean()),
-        mape_calibrated=float(calibrated.mean()),
-        mape_depth_only=float(depth_only.mean()),
-        mape_rerun=float(_errors(figures.rerun, figures.measured).mean()),
-        advantage_low=low,
-        advantage_high=high,
-        tau_calibrated=quartile_tau(figures.measured, figures.calibrated),
-        tau_depth_only=quartile_tau(figures.measured, figures.depth_only),
-        tau_rerun=quartile_tau(figures.measured, figures.rerun),
-        level=float(np.median(figures.measured / figures.calibrated)),
+        mape_raw=float(errors.raw.mean()),
+        mape_calibrated=float(errors.calibrated.mean()),
+        mape_depth_only=float(errors.depth_only.mean()),
+        mape_parameters_only=float(errors.parameters_only.mean()),
+        mape_rerun=float(errors.rerun.mean()),
+        minus_depth_only=bootstrap_interval(errors.calibrated - errors.depth_only, seed=seed),
+        minus_parameters_only=bootstrap_interval(errors.calibrated - errors.parameters_only, seed=seed),
+        tau_calibrated=quartile_tau(measured, figures.calibrated),
+        tau_depth_only=quartile_tau(measured, figures.depth_only),
+        tau_parameters_only=quartile_tau(measured, figures.parameters_only),
+        tau_rerun=quartile_tau(measured, figures.rerun),
+        level=float(np.median(measured / figures.calibrated)),
     )
 
 
-def bootstrap_interval(differences: Vector, *, seed: int) -> tuple[float, float]:
+def bootstrap_interval(differences: Vector, *, seed: int) -> Interval:
     """95 % percentile interval of the mean of paired ``differences`` (Efron 1979)."""
     rng = np.random.default_rng(seed)
     picks = rng.integers(len(differences), size=(BOOTSTRAP_SAMPLES, len(differences)))
     low, high = np.quantile(differences[picks].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
 def quartile_tau(measured: Vector, other: Vector) -> float | None:
@@ -116,9 +142,9 @@ def quartile_tau(measured: Vector, other: Vector) -> float | None:
     return float(np.mean(np.nan_to_num(taus)))
 
 
-def _errors(predicted: Vector, measured: Vector) -> Vector:
-    return np.asarray(np.abs(predicted / measured - 1))
-
-
 def _tau(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.2f}"
+
+
+def _points(interval: Interval) -> str:
+    return f"[{interval.low:+.1%}, {interval.high:+.1%}]"

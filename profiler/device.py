@@ -1,42 +1,57 @@
 """Which device latency is counted on, and what makes two devices the same one.
 
-Nothing here imports torch: its version is read from the installed package's metadata.
+Resolving the name of the processor does not import torch; looking for GPUs does.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nas_search.errors import InputError
+from nas_search.profiler.cpu_facts import cpu_fingerprint
+from nas_search.profiler.precision import DType
 
-# Two threads on a busy machine are many times slower than one, so networks are timed on one.
-TIMING_THREADS = 1
-# What a figure depends on. Cores and memory are told too, but one thread's time does not follow from them.
-IDENTITY = ("kind", "cpu", "simd", "architecture", "system", "python", "torch", "threads")
-CPU_INFO = Path("/proc/cpuinfo")
+if TYPE_CHECKING:
+    from nas_search.profiler.cuda.driver import CudaDriver
+
+CPU, CUDA = "cpu", "cuda"
+# What a figure depends on, by kind. Other facts are told too, but figures do not follow from them.
+IDENTITY = {
+    CPU: ("kind", "cpu", "simd", "architecture", "system", "python", "torch", "threads"),
+    CUDA: ("kind", "gpu", "memory_gib", "driver", "cuda", "torch", "kernels", "max_clocks", "power_limit_w"),
+}
 
 
 class Device(BaseModel):
-    """A place where networks run: its name on the command line and the facts that its figures depend on."""
+    """A place where networks run: its name on the command line and the facts that its figures depend on.
+
+    ``place`` is its name in PyTorch on this machine, None for a device that is elsewhere and known by its table.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     fingerprint: dict[str, str]
+    place: str | None = Field(None, exclude=True)
+
+    @property
+    def kind(self) -> Literal["cpu", "cuda"]:
+        """Of what kind it is."""
+        return "cuda" if self.fingerprint.get("kind") == CUDA else "cpu"
+
+    @property
+    def default_dtype(self) -> DType:
+        """The number format of a workload that names none."""
+        return "bfloat16" if self.kind == CUDA else "float32"
 
     @property
     def id(self) -> str:
-        """``cpu-`` and 12 hexadecimal digits; equal on two machines with the same processor and versions."""
-        identity = {key: self.fingerprint.get(key, "") for key in IDENTITY}
+        """The name and 12 hexadecimal digits; equal on two machines with the same hardware and versions."""
+        identity = {key: self.fingerprint.get(key, "") for key in IDENTITY[self.kind]}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:12]}"
 
@@ -44,75 +59,43 @@ class Device(BaseModel):
     def description(self) -> str:
         """One line for people, e.g. ``cpu (AMD EPYC, family 25, model 17; AVX512; torch 2.13.0; 1 thread)``."""
         facts = self.fingerprint
-        threads = facts.get("threads", "?")
-        plural = "" if threads == "1" else "s"
-        return (
-            f"{self.name} ({facts.get('cpu', '?')}; {facts.get('simd', '?')}; torch {facts.get('torch', '?')}; "
-            f"{threads} thread{plural})"
-        )
+        threads = facts.get("threads", "")
+        titles = {
+            CPU: {"cpu": "", "simd": "", "torch": "torch ", "threads": ""},
+            CUDA: {"gpu": "", "driver": "driver ", "cuda": "CUDA ", "torch": "torch "},
+        }[self.kind]
+        known = {name: f"{title}{facts[name]}" for name, title in titles.items() if name in facts}
+        if "threads" in known:
+            known["threads"] += f" thread{'s' * (threads != '1')}"
+        return f"{self.name} ({'; '.join(known.values())})"
 
 
-def list_devices() -> list[Device]:
-    """Every device of this machine that networks can be timed on."""
-    return [Device(name="cpu", fingerprint=_cpu_fingerprint())]
+def list_devices(driver: CudaDriver | None = None) -> list[Device]:
+    """Every device of this machine that networks can be timed on; ``driver`` finds the GPUs. Imports torch."""
+    return [_processor(), *_gpus(driver)]
 
 
-def resolve_device(name: str) -> Device:
-    """The device called ``name``. Raises InputError, listing what there is, for any other name."""
-    devices = list_devices()
-    for device in devices:
-        if device.name == name:
-            return device
-    known = ", ".join(f"'{device.name}'" for device in devices)
+def resolve_device(name: str, driver: CudaDriver | None = None) -> Device:
+    """The device called ``name``: ``cpu``, ``cuda`` (the first GPU), ``cuda:1``, or a GPU's name such as ``h100``.
+
+    Raises InputError, listing what there is, for any other name. Only names of GPUs import torch.
+    """
+    wanted = name.strip().lower()
+    if wanted == CPU:
+        return _processor()
+    gpus = _gpus(driver)
+    for gpu in gpus:
+        if wanted in {gpu.name, gpu.place} or (wanted == CUDA and gpu is gpus[0]):
+            return gpu
+    known = ", ".join(f"'{device.name}'" for device in (_processor(), *gpus))
     raise InputError(f"unknown device {name!r}: this machine has {known}")
 
 
-@cache
-def _cpu_fingerprint() -> dict[str, str]:
-    info = _cpu_info()
-    return {
-        "kind": "cpu",
-        "cpu": _cpu_model(info),
-        "simd": _simd_level(info.get("flags", "")),
-        "cores": str(os.cpu_count() or 1),
-        "memory_gib": str(round(psutil.virtual_memory().total / 2**30)),
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "torch": package_version("torch"),
-        "threads": str(TIMING_THREADS),
-    }
+def _processor() -> Device:
+    return Device(name=CPU, fingerprint=cpu_fingerprint(), place=CPU)
 
 
-def package_version(name: str) -> str:
-    """The installed version of a package, or ``none``; does not import it."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"
+def _gpus(driver: CudaDriver | None) -> list[Device]:
+    from nas_search.profiler.cuda.devices import cuda_devices
 
-
-def _cpu_info() -> dict[str, str]:
-    """The first processor's lines of /proc/cpuinfo; empty where there is no such file."""
-    try:
-        text = CPU_INFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    lines = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
-    return {key.strip(): value.strip() for key, _, value in lines}
-
-
-def _cpu_model(info: dict[str, str]) -> str:
-    """The processor's name with family and model, since virtual machines hide the exact name."""
-    name = info.get("model name") or platform.processor() or platform.machine()
-    numbers = [f"{key.removeprefix('cpu ')} {info[key]}" for key in ("cpu family", "model") if key in info]
-    return ", ".join([name, *numbers])
-
-
-def _simd_level(flags: str) -> str:
-    present = set(flags.split())
-    for level in ("avx512f", "avx2", "avx", "sse2"):
-        if level in present:
-            return level.removesuffix("f").upper()
-    return "NEON" if platform.machine() in {"arm64", "aarch64"} else "unknown"
+    return cuda_devices(driver)

@@ -1,55 +1,77 @@
-"""A latency with everything that it takes to judge it."""
+"""A figure with everything that it takes to judge it."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
-from nas_search.profiler.statistics import ClockName, choose_clock, is_busy, median_interval
-from nas_search.profiler.timing import Samples
+from nas_search.profiler.conditions import Conditions
+from nas_search.profiler.precision import Precision
+from nas_search.profiler.statistics import ClockName, Median
+from nas_search.profiler.workload import Workload
+
+Source = Literal["measured", "table", "estimate"]
+"""Where a figure is from: timed now, summed up from a recorded table, or from published rates alone."""
 
 
-class Measurement(BaseModel):
-    """The median of ``n`` samples with its 95 % interval, in milliseconds on the clock that is named.
-
-    ``wall_ms`` and ``cpu_ms`` are the medians on either clock. On a ``busy`` machine (wall time more than 1.2 times
-    the CPU time) the CPU clock counts; it is not what a user waits for.
-    """
+class Origin(BaseModel):
+    """What a measurement was made on and of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    latency_ms: float
-    low_ms: float
-    high_ms: float
-    n: int
-    wall_ms: float
-    cpu_ms: float
-    clock: ClockName
-    busy: bool
-    kernels: tuple[str, ...]
     device_id: str
     workload: str
+    unit: str
+    precision: Precision
+    kernels: tuple[str, ...]
+    before: Conditions | None = None
+    after: Conditions | None = None
 
 
-def measurements_of(
-    samples: Samples, *, clock: ClockName | None, kernels: tuple[str, ...], device_id: str, workload: str
-) -> list[Measurement]:
-    """One measurement for each task; without a ``clock`` all samples together decide which one counts."""
-    clock = clock or choose_clock(samples.wall_ms, samples.cpu_ms)
-    chosen = samples.steady_ms(clock)
-    return [
-        Measurement(
-            latency_ms=median.value,
-            low_ms=median.low,
-            high_ms=median.high,
-            n=samples.rounds,
-            wall_ms=float(np.median(wall)),
-            cpu_ms=float(np.median(cpu)),
-            clock=clock,
-            busy=is_busy(wall, cpu),
-            kernels=kernels,
-            device_id=device_id,
-            workload=workload,
-        )
-        for median, wall, cpu in zip(map(median_interval, chosen), samples.wall_ms, samples.cpu_ms, strict=True)
-    ]
+class Measurement(Origin):
+    """The median of ``n`` samples with its 95 % interval, in ``unit``, on the clock that is named.
+
+    ``wall`` and ``device`` are the medians on either clock, in the same unit: the device's is the CPU time of the
+    thread, or the time between two events on a GPU. On a ``busy`` processor (wall time more than 1.2 times the CPU
+    time) the device's clock counts; it is not what a user waits for. ``batch`` counts sequences.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    wall: float
+    device: float
+    clock: ClockName
+    busy: bool
+    batch: int
+
+    @property
+    def source(self) -> Source:
+        """Measured, always."""
+        return "measured"
+
+
+class Failure(BaseModel):
+    """Why an architecture could not be measured, in one line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str
+
+
+Outcome = Measurement | Failure
+
+
+def scaled(median: Median, workload: Workload, batch: int) -> Median:
+    """From one step or pass of ``batch`` sequences to the unit of ``workload``.
+
+    A throughput is what is done in a second; energy is shared by the sequences of a step.
+    """
+    if workload.kind == "throughput":
+        tokens = 1e3 * batch
+        return Median(tokens / median.value, tokens / median.high, tokens / median.low)
+    if workload.kind == "energy":
+        return Median(median.value / batch, median.low / batch, median.high / batch)
+    return median

@@ -24,15 +24,18 @@ def layers_mib(operators: Iterable[OperatorSpec], width: int, setting: PhaseSett
 
 def layer_mib(operator: OperatorSpec, width: int, setting: PhaseSetting) -> float:
     """Weights and state of one layer."""
-    state = setting.batch * operator.state_elements(width, setting.phase.context)
-    return (operator.parameters(width) + width + state) * _bytes(setting) / MIB
+    return layer_bytes(operator, width, setting) / MIB
+
+
+def layer_bytes(operator: OperatorSpec, width: int, setting: PhaseSetting) -> int:
+    """Weights and state of one layer, its norm included."""
+    parameters, cache, state = (DTYPE_BYTES[dtype] for dtype in setting.precision)
+    memory = operator.memory_elements(width)
+    kept = operator.state_elements(width, setting.phase.context) - memory
+    weights = (operator.parameters(width) + width) * parameters
+    return weights + setting.batch * (kept * cache + memory * state)
 
 
 def fixed_mib(width: int, vocabulary: int, setting: PhaseSetting) -> float:
     """Head and final norm; of the embedding a step reads single rows."""
-    return (vocabulary + 1) * width * _bytes(setting) / MIB
-
-
-def _bytes(setting: PhaseSetting) -> int:
-    sizes: dict[str, int] = {str(name): size for name, size in DTYPE_BYTES.items()}
-    return sizes[setting.dtype]
+    return (vocabulary + 1) * width * DTYPE_BYTES[setting.precision.parameters] / MIB

@@ -1,24 +1,29 @@
-"""Real networks as timed tasks: the only place of the profiler that builds and runs modules."""
+"""Real networks as measured tasks: the only place of the profiler that builds and runs modules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from nas_search.profiler.device import TIMING_THREADS, Device
-from nas_search.profiler.phases import Phase
-from nas_search.profiler.timing import MAX_RUNS_PER_SAMPLE, Task
-from nas_search.profiler.workload import Workload
+from nas_search.profiler.backend import Backend
+from nas_search.profiler.cpu_facts import TIMING_THREADS
+from nas_search.profiler.device import Device
+from nas_search.profiler.phases import Phase, read_slots
+from nas_search.profiler.precision import Precision
+from nas_search.profiler.timing import Task
 from nas_search.space.architecture import Architecture
 from nas_search.space.kernels.fused.choice import FUSED, STEP_CHOICES
 from nas_search.space.kernels.report import inference_kernels
-from nas_search.space.model import HybridLM
+from nas_search.space.model import HybridLM, ModelState
 from nas_search.space.operators.base import OperatorSpec
+from nas_search.space.operators.module import Cursor
 
-# Room behind a step's context: a sample runs a step so often before the position is set back.
-SPARE_POSITIONS = MAX_RUNS_PER_SAMPLE
+# A step that stays at its position can be repeated as often as one likes.
+ENDLESS = 1 << 30
 
 
 @contextmanager
@@ -39,8 +44,8 @@ def kernels_in_use(operators: Iterable[OperatorSpec], device: Device, dtype: str
     On a CPU PyTorch's libraries and vector instructions too.
     """
     operators = tuple(operators)
-    kernels = inference_kernels(operators, device.name, dtype)
-    if device.name != "cpu":
+    kernels = inference_kernels(operators, device.kind, dtype)
+    if device.kind != "cpu":
         fused = STEP_CHOICES.runs_fused({operator.notation for operator in operators}, dtype)
         return (*kernels, FUSED) if fused else kernels
     libraries = {"mkl": torch.backends.mkl, "onednn": torch.backends.mkldnn}
@@ -49,50 +54,62 @@ def kernels_in_use(operators: Iterable[OperatorSpec], device: Device, dtype: str
 
 
 class TimedNetwork:
-    """An untrained network with random weights whose phases can be timed."""
+    """An untrained network with random weights on a device, whose phases can be measured."""
 
-    def __init__(self, architecture: Architecture, seed: int) -> None:
+    def __init__(self, architecture: Architecture, seed: int, backend: Backend, precision: Precision) -> None:
         self.architecture = architecture
-        self.model = HybridLM(architecture, seed=seed).eval()
-        self.generator = torch.Generator().manual_seed(seed)
+        self._backend, self._place = backend, backend.torch_device
+        self._state_dtype: torch.dtype = getattr(torch, precision.state)
+        with self._place:
+            model = HybridLM(architecture, seed=seed).to(getattr(torch, precision.parameters))
+        self.model = model.eval()
+        self._generator = torch.Generator(self._place).manual_seed(seed)
 
     def phase_task(self, phase: Phase, batch: int) -> Task:
         """A task for a prefill or a step; ``phase.context`` counts the meta tokens."""
-        tokens = self._tokens(batch, phase.context - self.architecture.meta_tokens)
-        if phase.kind == "prefill":
-            return self._prefill_task(tokens)
-        return self._step_task(tokens)
+        return (
+            self.prefill_task(phase.context, batch) if phase.kind == "prefill" else self.step_task(phase.context, batch)
+        )
 
-    def workload_task(self, workload: Workload) -> Task:
-        """A task for the whole workload, as a user would run it."""
-        tokens = self._tokens(workload.batch, workload.prompt)
-        if workload.kind == "decode":
-            return self._step_task(tokens)
-        if workload.kind == "prefill":
-            return self._prefill_task(tokens)
-        return Task(lambda: self.model.generate(tokens, workload.new_tokens))
+    def prefill_task(self, context: int, batch: int) -> Task:
+        """From a prompt to its first new token."""
+        tokens = self._tokens(batch, context - self.architecture.meta_tokens)
+        state = self._state(batch, tokens.shape[1])
 
-    def _tokens(self, batch: int, length: int) -> torch.Tensor:
-        return torch.randint(self.architecture.vocabulary, (batch, length), generator=self.generator)
-
-    def _prefill_task(self, tokens: torch.Tensor) -> Task:
-        state = self.model.new_state(*tokens.shape)
-
-        def run() -> None:
+        def run() -> Tensor:
             state.length = 0
-            self.model.prefill(tokens, state)
+            return self.model.prefill(tokens, state).argmax(-1)
 
         return Task(run)
 
-    def _step_task(self, tokens: torch.Tensor) -> Task:
-        """The state really holds the tokens; every sample starts at the position behind them."""
-        batch, context = tokens.shape
-        state = self.model.new_state(batch, context + SPARE_POSITIONS)
-        self.model.prefill(tokens, state)
-        start, token = state.length, tokens[:, -1]
+    def step_task(self, context: int, batch: int) -> Task:
+        """From one token, behind ``context`` others, to the next one: always the same position."""
+        slots = read_slots(context, captured=self._captured)
+        state = self._state(batch, slots - self.architecture.meta_tokens)
+        state.fill_random(context, self._generator)
+        # Only a graph that serves many positions of a cache reads slots that are not valid.
+        numbers = torch.arange(slots, device=self._place) if self._captured and self._has_cache else None
+        step = partial(self._step, self._tokens(batch, 1)[:, 0], state, slots, numbers)
+        return Task(self._backend.capture(step), max_runs=ENDLESS)
 
-        def reset() -> None:
-            state.length = start
-            state.index.fill_(start)
+    def _step(self, tokens: Tensor, state: ModelState, slots: int, numbers: Tensor | None) -> Tensor:
+        """In place on the state, but for its position; the token that is chosen is the next one to read."""
+        mask = None if numbers is None else numbers <= state.index
+        logits = self.model.step_at(tokens, state.layers, Cursor(state.index, slots, mask))
+        return tokens.copy_(logits.argmax(-1))
 
-        return Task(lambda: self.model.step(token, state), reset)
+    @property
+    def _captured(self) -> bool:
+        return self._backend.device.kind != "cpu"
+
+    @property
+    def _has_cache(self) -> bool:
+        width = self.architecture.width
+        return any(one.state_elements(width, 0) < one.state_elements(width, 1) for one in self.architecture.operators)
+
+    def _state(self, batch: int, tokens: int) -> ModelState:
+        return self.model.new_state(batch, tokens, self._state_dtype)
+
+    def _tokens(self, batch: int, length: int) -> Tensor:
+        size, place = (batch, length), self._place
+        return torch.randint(self.architecture.vocabulary, size, generator=self._generator, device=place)

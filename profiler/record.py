@@ -1,138 +1,154 @@
-"""Recording a latency table: time the stacks, fit the calibration, check it on networks held out."""
+"""Recording a latency table: sitting by sitting, then fit and check."""
 
 from __future__ import annotations
 
-import time
+import gc
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
-import numpy as np
+from nas_search.errors import RunError
+from nas_search.profiler.backend import Backend, backend_of
+from nas_search.profiler.calibrate import PhaseRecord
+from nas_search.profiler.cells import Cell
+from nas_search.profiler.column import Costs
+from nas_search.profiler.device import Device
+from nas_search.profiler.fit import Recordings, Sitting, check_recorded, fit_cells, fit_phase
+from nas_search.profiler.parts import Note, Parts
+from nas_search.profiler.plan import TablePlan
+from nas_search.profiler.sitting import MeasureSitting, SittingResult, measure_sitting
+from nas_search.profiler.sittings import GIB, PlannedSitting, plan_sittings
+from nas_search.profiler.statistics import ClockName
+from nas_search.profiler.table import LatencyTable
+from nas_search.profiler.table_info import TableInfo
+from nas_search.profiler.timing import Progress
+from nas_search.profiler.versions import package_version
 
-from nas_search.errors import InputError
-from nas_search.profiler.calibrate import MIN_NETWORKS, fit_affine
-from nas_search.profiler.check import CheckFigures, TableCheck, check_figures
-from nas_search.profiler.device import Device, resolve_device
-from nas_search.profiler.measure import measure_architectures
-from nas_search.profiler.sessions import Session, run_sessions
-from nas_search.profiler.stacks import StackPlan
-from nas_search.profiler.statistics import Matrix, choose_clock, is_busy
-from nas_search.profiler.table import LatencyTable, TableInfo, WorkloadRecord
-from nas_search.profiler.timing import Progress, StopRule
-from nas_search.profiler.workload import Workload
-from nas_search.space.architecture import Architecture
-from nas_search.space.operators.base import OperatorSpec
-
-CALIBRATION_NETWORKS = 16
-# Enough rounds for medians within 1-2 % on a noisy core, in less than a minute of it for the CPU space.
-TABLE_STOP = StopRule(interval=0.01, min_rounds=9, max_rounds=200, max_seconds=36.0)
+PARTS_SUFFIX = ".parts"
+VERSIONS = ("nas-search", "torch", "numpy", "triton")
 
 
 def record_table(
-    operators: Sequence[OperatorSpec],
-    widths: Sequence[int],
-    vocabulary: int,
-    workloads: Sequence[Workload],
+    plan: TablePlan,
     device: Device,
     *,
-    seed: int,
-    sample: Sequence[Architecture],
-    meta_tokens: int = 0,
-    calibration_networks: int = CALIBRATION_NETWORKS,
-    stop: StopRule = TABLE_STOP,
+    out: Path | None = None,
+    backend: Backend | None = None,
+    measure_one: MeasureSitting | None = None,
+    note: Note = lambda text: None,
     progress: Progress | None = None,
 ) -> LatencyTable:
-    """Time every operator at every width, fit the calibration and check it on networks held out.
+    """Measure everything that a plan names, fit the costs, calibrate them, and check on the networks held out.
 
-    ``sample`` holds random networks of these operators and widths with this vocabulary and these meta tokens: the
-    first ``calibration_networks`` calibrate, the others check, each measured twice. ``stop`` holds for each
-    workload; one clock holds for all. Raises InputError if there are too few networks to calibrate on, or if they
-    do not fit into memory.
+    With ``out`` the table is saved there. What is finished stands in ``<out>.parts`` until then: the same call goes on
+    where an interrupted one was. ``measure_one`` measures a sitting, in this process unless given. ``note`` is told
+    which parts are not used, ``progress`` how much of everything is done. Raises InputError for networks that do not
+    fit into memory, or energy without a counter; RunError if too few networks could run.
     """
-    started = time.monotonic()
-    plan = StackPlan(tuple(operators), tuple(widths), vocabulary)
-    calibration, held_out = sample[:calibration_networks], sample[calibration_networks:]
-    if len(calibration) < MIN_NETWORKS:
-        raise InputError(f"sample: {len(calibration)} networks to calibrate on; at least {MIN_NETWORKS} are needed")
-    whole = [*calibration, *held_out, *held_out]
-    sessions, kernels = run_sessions(
-        plan, whole, workloads, device=device, meta_tokens=meta_tokens, seed=seed, stop=stop, progress=progress
-    )
-    table = _uncalibrated(sessions, device, kernels, seed)
-    records = {str(session.workload): _record(table, session, calibration, held_out) for session in sessions}
-    seconds = round(time.monotonic() - started, 1)
-    return LatencyTable(table.info.model_copy(update={"workloads": records, "seconds": seconds}), table.cells)
+    backend = backend or backend_of(device)
+    if any(group.kind == "energy" for group in plan.groups(device)):
+        backend.energy_meter()
+    parts = None if out is None else Parts(out.with_name(out.name + PARTS_SUFFIX), note)
+    free = backend.free_bytes()
+    memory_bytes = free if parts is None else parts.begin(plan.key(device), free)
+    planned, failures = plan_sittings(plan, device, memory_bytes)
+    results = _measure_all(planned, parts, backend, measure_one or partial(measure_sitting, backend=backend), progress)
+    sittings = list(zip((sitting.request for sitting in planned), results, strict=True))
+    table = _fit(plan, device, sittings, memory_bytes, failures)
+    if out is not None and parts is not None:
+        table.save(out)
+        parts.remove()
+    return table
 
 
-def _uncalibrated(sessions: Sequence[Session], device: Device, kernels: tuple[str, ...], seed: int) -> LatencyTable:
-    """The terms of all sessions, on the clock that all samples together call for."""
-    wall = np.concatenate([session.samples.wall_ms.ravel() for session in sessions])
-    cpu = np.concatenate([session.samples.cpu_ms.ravel() for session in sessions])
-    clock = choose_clock(wall, cpu)
+def _measure_all(
+    planned: Sequence[PlannedSitting],
+    parts: Parts | None,
+    backend: Backend,
+    measure_one: MeasureSitting,
+    progress: Progress | None,
+) -> list[SittingResult]:
+    results = []
+    for index, (request, needed_bytes) in enumerate(planned):
+        result = None if parts is None else parts.read(index, request)
+        report = _shifted(progress, planned, index)
+        if result is None:
+            _check_memory(needed_bytes, backend)
+            result = measure_one(request, progress=report)
+            if parts is not None:
+                parts.write(index, request, result)
+        if report is not None:
+            report(request.stop.max_rounds, request.stop.max_rounds)
+        results.append(result)
+    return results
+
+
+def _check_memory(needed_bytes: int, backend: Backend) -> None:
+    """Memory may have been taken by others since the plan was made; timing would time the disk."""
+    gc.collect()
+    free = backend.free_bytes()
+    if needed_bytes > free:
+        raise RunError(
+            f"latency table: what is measured next needs {needed_bytes / GIB:.2g} GiB, and {free / GIB:.2g} GiB are "
+            "free now; make room and run the same again"
+        )
+
+
+def _shifted(progress: Progress | None, planned: Sequence[PlannedSitting], index: int) -> Progress | None:
+    """Progress of one sitting as part of all."""
+    if progress is None:
+        return None
+    rounds = [request.stop.max_rounds for request, _ in planned]
+    return lambda done, total: progress(sum(rounds[:index]) + rounds[index] * done // max(total, 1), sum(rounds))
+
+
+def _fit(
+    plan: TablePlan, device: Device, sittings: Sequence[Sitting], memory_bytes: int, failures: dict[str, str]
+) -> LatencyTable:
+    results = [result for _, result in sittings]
+    # One clock for everything: the device's as soon as one sitting was disturbed.
+    clock: ClockName = "device" if any(result.verdict.clock == "device" for result in results) else "wall"
+    recordings = Recordings(sittings, clock)
+    for request, result in sittings:
+        failures = failures | {request.tasks[index].network: reason for index, reason in result.failures.items()}
+    cells, phases = _fit_phases(plan, device, recordings, failures)
     info = TableInfo(
-        device=device, clock=clock, busy=is_busy(wall, cpu), seed=seed, kernels=kernels, seconds=0.0, workloads={}
+        space=plan.space,
+        device=device,
+        clock=clock,
+        busy=any(result.verdict.busy for result in results),
+        seed=plan.seed,
+        kernels=tuple(dict.fromkeys(kernel for result in results for kernel in result.kernels)),
+        seconds=round(sum(result.seconds for result in results), 1),
+        memory_bytes=memory_bytes,
+        phases=phases,
+        workloads=dict.fromkeys(map(str, plan.workloads)),
+        failures=failures,
+        versions={name: package_version(name) for name in VERSIONS},
+        recorded_at=datetime.now(UTC).date().isoformat(),
     )
-    cells = {cell.key: cell for session in sessions for cell in session.cells(clock, seed=seed)}
-    return LatencyTable(info, cells.values())
+    table, costs = LatencyTable(info, cells), Costs(cells)
+    checks = {str(one): check_recorded(table, recordings, costs, plan.held_out, one) for one in plan.workloads}
+    return LatencyTable(info.model_copy(update={"workloads": checks}), cells)
 
 
-def _record(
-    table: LatencyTable, session: Session, calibration: Sequence[Architecture], held_out: Sequence[Architecture]
-) -> WorkloadRecord:
-    """Fit on ``calibration``, check on ``held_out``; the session timed those once and these twice."""
-    measured = session.whole_ms(table.clock)
-    known, twice = np.split(measured, [len(calibration)])
-    raw = np.array([table.raw_ms(network, session.workload) for network in calibration])
-    depth = np.array([float(network.depth) for network in calibration])
-    record = WorkloadRecord(calibration=fit_affine(raw, known), depth_only=fit_affine(depth, known))
-    if not held_out:
-        return record
-    check = _compare(table, record, session.workload, held_out, twice.reshape(2, -1))
-    return record.model_copy(update={"check": check})
-
-
-def check_table(
-    table: LatencyTable,
-    workload: Workload,
-    networks: Sequence[Architecture],
-    *,
-    seed: int,
-    stop: StopRule = TABLE_STOP,
-    progress: Progress | None = None,
-) -> TableCheck:
-    """Measure ``networks``, each twice and on the table's clock, and compare them with the table.
-
-    Raises InputError if the table lacks one of them or is of another device.
-    """
-    table.require_device(resolve_device(table.device.name))
-    record = table.record(workload)
-    for network in networks:
-        table.raw_ms(network, workload)
-    measured = measure_architectures(
-        [*networks, *networks],
-        workload,
-        seed=seed,
-        device=table.device,
-        clock=table.clock,
-        stop=stop,
-        progress=progress,
-    )
-    latencies = np.array([measurement.latency_ms for measurement in measured])
-    return _compare(table, record, workload, networks, latencies.reshape(2, -1))
-
-
-def _compare(
-    table: LatencyTable,
-    record: WorkloadRecord,
-    workload: Workload,
-    networks: Sequence[Architecture],
-    measured_ms: Matrix,
-) -> TableCheck:
-    """The check of ``record`` on ``networks`` with their latencies [2, networks] on the table's clock."""
-    raw = np.array([table.raw_ms(network, workload) for network in networks])
-    figures = CheckFigures(
-        raw=raw,
-        calibrated=np.array([record.calibration.apply(x) for x in raw]),
-        depth_only=np.array([record.depth_only.apply(network.depth) for network in networks]),
-        measured=measured_ms[0],
-        rerun=measured_ms[1],
-    )
-    return check_figures(figures, table.clock, seed=table.info.seed)
+def _fit_phases(
+    plan: TablePlan, device: Device, recordings: Recordings, failures: dict[str, str]
+) -> tuple[list[Cell], dict[str, PhaseRecord]]:
+    """Terms and calibrations of every setting; an optional one that too few networks could run is left out."""
+    cells: list[Cell] = []
+    phases: dict[str, PhaseRecord] = {}
+    for group in plan.groups(device):
+        for setting in group.settings:
+            found = fit_cells(recordings, plan, device, setting)
+            try:
+                record = fit_phase(recordings, Costs(found), plan.calibrating, setting)
+            except RunError as error:
+                if group.optional and group.batch > 1:
+                    continue
+                reason = next(iter(failures.values()), None)
+                raise RunError(f"{error} ({reason})" if reason else str(error)) from None
+            cells += found
+            phases[str(setting)] = record
+    return cells, phases

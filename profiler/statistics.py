@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from functools import cache
+from math import ceil
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-ClockName = Literal["wall", "cpu"]
+ClockName = Literal["wall", "device"]
 Matrix = NDArray[np.float64]
 
+# "device" is CPU time of the thread on a CPU, and time between two events on a GPU.
 # Above this ratio of wall to CPU time somebody else is using the processor, and wall time says more about them.
 BUSY_RATIO = 1.2
-# Wide enough that a few spikes do not count as drift, short enough to follow another process coming and going.
-DRIFT_WINDOW = 15
-MIN_DRIFT_TASKS = 5
+TRIMMED = 0.1
+# Samples on either side: enough that spikes do not count as drift, few enough to follow another process that comes and
+# goes.
+DRIFT_REACH = 7
+DRIFT_PASSES = 4
 
 
 class Median(NamedTuple):
@@ -57,31 +62,43 @@ def _interval_ranks(n: int) -> tuple[int, int]:
 def without_drift(samples: Matrix, order: NDArray[np.int64]) -> Matrix:
     """``samples`` [tasks, rounds] with the machine's changing speed divided out.
 
-    A sample's ratio to its task's median says how fast the machine was. In the order in which they were timed
-    (``order`` [rounds, tasks]) the running median of these ratios over DRIFT_WINDOW samples is the drift; it is
-    scaled to a median of one, so the level stays. With fewer than five tasks a task would be compared with itself
-    mostly, and nothing is changed.
+    A sample's ratio to its task's median says how fast the machine was. The drift is the median ratio of the samples
+    that were timed just before and after one (``order`` [rounds, tasks]), without the sample itself: divided by what
+    it helped to find, its own noise would shrink, and intervals with it. The drift is scaled to a median of one, so
+    that the level stays that of the machine's usual speed. One task alone cannot tell its own changes from the
+    machine's, and is left as it is.
     """
-    from scipy.ndimage import median_filter
-
     tasks, rounds = samples.shape
-    if tasks < MIN_DRIFT_TASKS:
+    if tasks == 1:
         return samples
     when = (order.ravel(), np.repeat(np.arange(rounds), tasks))
     steady = samples
-    for _ in range(2):
-        ratios = samples / np.median(steady, axis=1, keepdims=True)
-        drift = median_filter(ratios[when], size=DRIFT_WINDOW, mode="nearest")
+    for _ in range(DRIFT_PASSES):
+        levels = np.median(steady, axis=1, keepdims=True)
+        drift = _median_of_neighbours((samples / levels)[when])
         steady = samples.copy()
         steady[when] /= drift / np.median(drift)
     return steady
 
 
+def _median_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each value the median of the DRIFT_REACH values on either side; the ends repeat outwards."""
+    windows = sliding_window_view(np.pad(values, DRIFT_REACH, mode="edge"), 2 * DRIFT_REACH + 1)
+    return np.asarray(np.median(np.delete(windows, DRIFT_REACH, axis=1), axis=1))
+
+
 def is_busy(wall_ms: Matrix, cpu_ms: Matrix) -> bool:
-    """Whether the machine served others too while these samples were taken (any equal shapes)."""
-    return float(np.sum(wall_ms)) > BUSY_RATIO * float(np.sum(cpu_ms))
+    """Whether a processor served others too while these samples were taken (any equal shapes).
+
+    The tenth that waited longest does not count, nor that which waited least: a machine that was suspended for an
+    hour, or a clock that was set, was not busy.
+    """
+    wall, cpu = wall_ms.ravel(), cpu_ms.ravel()
+    cut = min(ceil(TRIMMED * len(wall)), (len(wall) - 1) // 2)
+    middle = np.argsort(wall - cpu)[cut : len(wall) - cut]
+    return float(np.sum(wall[middle])) > BUSY_RATIO * float(np.sum(cpu[middle]))
 
 
 def choose_clock(wall_ms: Matrix, cpu_ms: Matrix) -> ClockName:
     """Wall time, which is what a user waits for, unless the machine is busy."""
-    return "cpu" if is_busy(wall_ms, cpu_ms) else "wall"
+    return "device" if is_busy(wall_ms, cpu_ms) else "wall"

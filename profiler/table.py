@@ -7,60 +7,40 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import ValidationError
 
 from nas_search.errors import InputError
-from nas_search.profiler.calibrate import AffineFit
 from nas_search.profiler.cells import Cell, PhaseSetting
 from nas_search.profiler.check import TableCheck
-from nas_search.profiler.column import Column
+from nas_search.profiler.column import Costs
+from nas_search.profiler.compose import PhaseFigures, compose, settings_of
 from nas_search.profiler.device import Device
-from nas_search.profiler.phases import weighted_phases
+from nas_search.profiler.grid import Grid
+from nas_search.profiler.layers import NetworkSet
+from nas_search.profiler.robust import Vector
 from nas_search.profiler.statistics import ClockName
+from nas_search.profiler.table_info import FORMAT, TableInfo
 from nas_search.profiler.workload import Workload
-
-if TYPE_CHECKING:
-    from nas_search.space.architecture import Architecture
-    from nas_search.space.operators.base import OperatorSpec
-
-FORMAT = 1
-
-
-class WorkloadRecord(BaseModel):
-    """What was fitted and found for one workload: on summed costs, on the number of operators, and the check."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    calibration: AffineFit
-    depth_only: AffineFit
-    check: TableCheck | None = None
-
-
-class TableInfo(BaseModel):
-    """Everything about a table but its rows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = FORMAT
-    device: Device
-    clock: ClockName
-    busy: bool
-    seed: int
-    kernels: tuple[str, ...]
-    seconds: float
-    workloads: dict[str, WorkloadRecord]
+from nas_search.space.architecture import Architecture
+from nas_search.space.operators.base import OperatorSpec
 
 
 class LatencyTable:
-    """Costs of operators on one device and one clock, with the calibration for every workload it was made for."""
+    """Costs of operators on one device and one clock, calibrated for every phase that was recorded.
+
+    Workloads are composed of phases, interpolated linearly over context and over batch, and refused outside of what
+    was recorded. Only throughputs go on beyond the largest recorded batch, along the line through the last two.
+    """
 
     def __init__(self, info: TableInfo, cells: Iterable[Cell]) -> None:
         self.info = info
         self.cells = tuple(sorted(cells))
-        self._latency_ms = {cell.key: cell.latency_ms for cell in self.cells}
-        self._columns: dict[tuple[int, int, int, Workload], list[tuple[float, Column]]] = {}
+        self._records = {record.setting: record for record in info.phases.values()}
+        self._grid = Grid(self._records)
+        self._costs = Costs(self.cells)
 
     @classmethod
     def load(cls, path: Path) -> LatencyTable:
@@ -70,7 +50,9 @@ class LatencyTable:
         cells, metadata = read_cells(path)
         found = metadata.get("info", {}).get("format") if isinstance(metadata.get("info"), dict) else None
         if found != FORMAT:
-            raise InputError(f"latency table {path}: format {found!r}; this version reads format {FORMAT}")
+            raise InputError(
+                f"latency table {path}: format {found!r}; this version reads format {FORMAT}, record it again"
+            )
         try:
             table = cls(TableInfo.model_validate(metadata["info"]), cells)
         except ValidationError as error:
@@ -78,6 +60,13 @@ class LatencyTable:
         if table.hash != metadata.get("hash"):
             raise InputError(f"latency table {path}: damaged, its content does not match its hash; record it again")
         return table
+
+    @classmethod
+    def merge(cls, first: LatencyTable, second: LatencyTable) -> LatencyTable:
+        """The union of two tables; see :func:`merge_tables`."""
+        from nas_search.profiler.merge import merge_tables
+
+        return merge_tables(first, second)
 
     def save(self, path: Path) -> None:
         """Write one parquet file, whole or not at all."""
@@ -92,8 +81,13 @@ class LatencyTable:
 
     @property
     def device(self) -> Device:
-        """The device it was recorded on."""
+        """The device it is of."""
         return self.info.device
+
+    @property
+    def source(self) -> Literal["table", "estimate"]:
+        """Whether it was recorded or estimated."""
+        return self.info.source
 
     @cached_property
     def hash(self) -> str:
@@ -102,26 +96,51 @@ class LatencyTable:
         content = {"info": self.info.model_dump(mode="json"), "cells": rows}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def raw_ms(self, architecture: Architecture, workload: Workload) -> float:
-        """The latency by the terms alone. Raises InputError if one is missing."""
-        key = (architecture.width, architecture.vocabulary, architecture.meta_tokens, workload)
-        columns = self._columns.get(key) or self._phase_columns(*key)
-        return sum(weight * column.network_ms(architecture.operators) for weight, column in columns)
+    def predict(self, architecture: Architecture, workload: Workload) -> float:
+        """As :meth:`predict_many`, for one network."""
+        return float(self.predict_many([architecture], workload)[0])
 
-    def predict_ms(self, architecture: Architecture, workload: Workload) -> float:
-        """The calibrated latency. Raises InputError if the table lacks an operator, the width or the workload."""
-        return self.record(workload).calibration.apply(self.raw_ms(architecture, workload))
+    def predict_many(self, architectures: Sequence[Architecture], workload: Workload) -> Vector:
+        """The calibrated figure of each network, in the unit of ``workload``.
 
-    def record(self, workload: Workload) -> WorkloadRecord:
-        """Calibration and check. Raises InputError if the table was made for other workloads only."""
-        try:
-            return self.info.workloads[str(workload)]
-        except KeyError:
-            raise InputError(f"latency table: {self._lacks_workload(workload)}") from None
+        A throughput is that of the largest batch that fits the device's memory, 0 where not even one sequence does;
+        memory is computed. Raises InputError if the table lacks an operator, the width or the vocabulary of a network,
+        or a phase of the workload.
+        """
+        return self._figures(architectures, workload, self._calibrated)
+
+    def raw_many(self, architectures: Sequence[Architecture], workload: Workload) -> Vector:
+        """The same by the terms alone, without calibration."""
+        return self._figures(architectures, workload, self._costs.raw)
+
+    def baseline_many(
+        self, architectures: Sequence[Architecture], workload: Workload, by: Literal["depth", "parameters"]
+    ) -> Vector:
+        """The same by what was fitted on the number of operators, or of parameters, alone."""
+
+        def figures(networks: NetworkSet, setting: PhaseSetting) -> Vector:
+            record = self._records[setting]
+            fit, counts = (
+                (record.depth_only, networks.depths) if by == "depth" else (record.parameters_only, networks.parameters)
+            )
+            if fit is None:
+                raise InputError(f"latency table: an estimate has no fit by {by}")
+            return fit.apply(counts)
+
+        return self._figures(architectures, workload, figures)
+
+    def composed_of(self, architectures: Sequence[Architecture], workload: Workload, figures: PhaseFigures) -> Vector:
+        """What other ``figures`` of phases, such as measured ones, make of ``workload``; not a number where one is."""
+        return compose(architectures, workload, self._grid, self.info.memory_bytes, figures)
+
+    def check(self, workload: Workload) -> TableCheck | None:
+        """What was found on networks held out; None if nothing was, as for a workload that is only composed."""
+        return self.info.workloads.get(str(workload))
 
     def require_device(self, device: Device) -> None:
-        """Raise InputError, naming both, unless the table is of this device."""
-        if device.id != self.device.id:
+        """Raise InputError, naming both, unless the table is of this device, or of one called so if it is not here."""
+        same = device.name == self.device.name if device.place is None else device.id == self.device.id
+        if not same:
             raise InputError(
                 f"latency table: recorded on {self.device.id}, {self.device.description}; "
                 f"this is {device.id}, {device.description}"
@@ -137,28 +156,25 @@ class LatencyTable:
         meta_tokens: int = 0,
     ) -> list[str]:
         """Why the table cannot predict every network of these; empty if it can."""
-        if str(workload) not in self.info.workloads:
-            return [self._lacks_workload(workload)]
-        reasons = []
+        reasons: dict[str, None] = {}
         for width in widths:
+            network = Architecture(
+                width=width, operators=tuple(operators), vocabulary=vocabulary, meta_tokens=meta_tokens
+            )
             try:
-                for _, column in self._phase_columns(width, vocabulary, meta_tokens, workload):
-                    column.network_ms(operators)
+                self.predict(network, workload)
             except InputError as error:
-                reasons.append(str(error).removeprefix("latency table: "))
-        return reasons
+                reasons[str(error).removeprefix("latency table: ")] = None
+        return list(reasons)
 
-    def _lacks_workload(self, workload: Workload) -> str:
-        known = ", ".join(f"'{name}'" for name in self.info.workloads)
-        return f"no workload '{workload}'; it was made for {known}"
+    def _calibrated(self, networks: NetworkSet, setting: PhaseSetting) -> Vector:
+        return self._records[setting].calibration.apply(self._costs.raw(networks, setting))
 
-    def _phase_columns(
-        self, width: int, vocabulary: int, meta_tokens: int, workload: Workload
-    ) -> list[tuple[float, Column]]:
-        """The phases of ``workload``: how often each counts, and its terms."""
-        columns = []
-        for phase, weight in weighted_phases(workload, meta_tokens):
-            setting = PhaseSetting(phase, workload.batch, workload.dtype)
-            columns.append((weight, Column(self._latency_ms, setting, width, vocabulary)))
-        self._columns[(width, vocabulary, meta_tokens, workload)] = columns
-        return columns
+    def _figures(self, architectures: Sequence[Architecture], workload: Workload, figures: PhaseFigures) -> Vector:
+        composed = self.composed_of(architectures, workload, figures)
+        unknown = np.flatnonzero(np.isnan(composed))
+        if len(unknown):
+            network = architectures[unknown[0]]
+            for setting in settings_of(workload, network.meta_tokens, self._grid):
+                self._costs.require(network, setting)
+        return composed

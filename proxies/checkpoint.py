@@ -1,4 +1,7 @@
-"""Trunks on disk: safetensors with weights, AdamW moments and losses; written whole or not at all."""
+"""Trunks on disk: safetensors with weights, AdamW moments and losses; written whole or not at all.
+
+A file does not tell on which device the trunk was; it loads on any.
+"""
 
 import hashlib
 import json
@@ -33,7 +36,7 @@ def save_trunk(trunk: Trunk, folder: Path, identity: str) -> None:
         tensors |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
     tensors["losses"] = torch.tensor(trunk.losses, dtype=torch.float64)
     metadata = {"identity": identity, "steps": str(trunk.steps)}
-    write_atomic(folder / TRUNK_FILE, save(_contiguous(tensors), metadata))
+    write_atomic(folder / TRUNK_FILE, save(_on_host(tensors), metadata))
 
 
 def load_trunk(trunk: Trunk, folder: Path, identity: str, at_most: int) -> None:
@@ -50,14 +53,15 @@ def load_trunk(trunk: Trunk, folder: Path, identity: str, at_most: int) -> None:
         weight.data.copy_(tensors[f"weights.{name}"])
         state = {moment: tensors[f"{moment}.{name}"] for moment in _MOMENTS if f"{moment}.{name}" in tensors}
         if state:
-            trunk.optimizer.state[weight] = {"step": torch.tensor(float(steps)), **state}
+            state["step"] = torch.tensor(float(steps))
+            trunk.optimizer.state[weight] = {key: value.to(trunk.device) for key, value in state.items()}
     trunk.losses = tensors["losses"].tolist()
 
 
 def save_weights(trunk: Trunk, path: Path, metadata: dict[str, str]) -> None:
     """Write the weights alone, under the names of the model's parameters. Raises OSError when the disk is full."""
     tensors = {name: weight.detach() for name, weight in trunk.model.named_parameters()}
-    write_atomic(path, save(_contiguous(tensors), metadata))
+    write_atomic(path, save(_on_host(tensors), metadata))
 
 
 def _read(path: Path, identity: str, at_most: int) -> dict[str, Tensor] | None:
@@ -73,5 +77,5 @@ def _read(path: Path, identity: str, at_most: int) -> dict[str, Tensor] | None:
         return None
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+def _on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}

@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+VALIDATION_BATCH = 16
+"""Windows that are scored at once."""
+
 
 class TrainingRecipe(BaseModel):
     """AdamW on windows of tokens: linear warm-up, then a constant rate, then a short linear decay for scoring.

@@ -11,7 +11,7 @@ import torch
 from nas_search.errors import InputError
 from nas_search.proxies.checkpoint import load_trunk, save_trunk, save_weights, training_identity
 from nas_search.proxies.data import Corpus
-from nas_search.proxies.recipe import TrainingRecipe
+from nas_search.proxies.recipe import VALIDATION_BATCH, TrainingRecipe
 from nas_search.proxies.rung_result import RungResult
 from nas_search.proxies.schedule import RungSteps, check_rungs, rung_steps
 from nas_search.proxies.trunk import NonFiniteLossError, Trunk
@@ -21,7 +21,6 @@ from nas_search.space.model import HybridLM
 
 Progress = Callable[[int, int], None]
 
-_VALIDATION_BATCH = 16
 _NO_MEMORY = ("not enough memory", "DefaultCPUAllocator", "out of memory")
 
 
@@ -34,10 +33,11 @@ def train_rung(
     rung: int,
     seed: int,
     checkpoint_dir: Path,
+    device: str = "cpu",
     keep_weights: Path | None = None,
     progress: Progress | None = None,
 ) -> RungResult:
-    """Train ``architecture`` up to the token budget ``rungs[rung]`` and score it there.
+    """Train ``architecture`` on ``device`` up to the token budget ``rungs[rung]`` and score it there.
 
     The trunk in ``checkpoint_dir`` is resumed when it belongs to the same training and has not gone too far, and
     saved before the decay branch, which runs on the copy in memory. Same arguments give the same score, resumed or
@@ -50,7 +50,7 @@ def train_rung(
     check_rungs(recipe, rungs)
     _check_vocabulary(architecture, corpus)
     steps = rung_steps(recipe, rungs[rung])
-    training = _RungTraining(architecture, corpus, recipe, steps, seed, checkpoint_dir, progress or _silent)
+    training = _RungTraining(architecture, corpus, recipe, steps, seed, device, checkpoint_dir, progress or _silent)
     started = time.perf_counter()
     bits, failure = None, None
     try:
@@ -71,6 +71,7 @@ class _RungTraining:
     recipe: TrainingRecipe
     steps: RungSteps
     seed: int
+    device: str
     folder: Path
     progress: Progress
     trunk: Trunk | None = None
@@ -100,7 +101,7 @@ class _RungTraining:
     def _trunk_at_branch(self) -> Trunk:
         """Resume or begin the trunk, train it up to the branch, and leave it on disk."""
         identity = training_identity(self.architecture, self.recipe, self.corpus.hash, self.seed)
-        self.trunk = trunk = Trunk(self.architecture, self.recipe, self.seed)
+        self.trunk = trunk = Trunk(self.architecture, self.recipe, self.seed, self.device)
         load_trunk(trunk, self.folder, identity, at_most=self.steps.trunk)
         if trunk.steps < self.steps.trunk:
             trunk.train_to(self.steps.trunk, self.windows, self._report)
@@ -120,8 +121,8 @@ def validation_loss(model: HybridLM, windows: Windows) -> float:
     """Mean loss in nats per token over ``windows`` [n, length + 1]. Raises NonFiniteLossError."""
     total = 0.0
     with torch.inference_mode():
-        for start in range(0, len(windows), _VALIDATION_BATCH):
-            part = torch.from_numpy(windows[start : start + _VALIDATION_BATCH])
+        for start in range(0, len(windows), VALIDATION_BATCH):
+            part = torch.from_numpy(windows[start : start + VALIDATION_BATCH]).to(model.embedding.device)
             total += model.loss(part).item() * len(part)
     if not math.isfinite(total):
         raise NonFiniteLossError(f"validation loss became {total / len(windows)}")

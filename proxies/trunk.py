@@ -20,15 +20,17 @@ class NonFiniteLossError(Exception):
 
 
 class Trunk:
-    """A network and its optimiser after ``steps`` steps; ``losses`` holds the training loss in nats of each step.
+    """A network and its optimiser on ``device`` after ``steps`` steps.
 
-    Everything follows from architecture, recipe and seed; what a step does depends on the trunk and on the step's
-    number only, so a trunk that is saved and loaded goes on exactly as if it had not been.
+    ``losses`` holds the training loss in nats of each step. Everything follows from architecture, recipe and seed; what
+    a step does depends on the trunk and on the step's number only, so a trunk that is saved and loaded goes on exactly
+    as if it had not been.
     """
 
-    def __init__(self, architecture: Architecture, recipe: TrainingRecipe, seed: int) -> None:
+    def __init__(self, architecture: Architecture, recipe: TrainingRecipe, seed: int, device: str = "cpu") -> None:
         self.recipe = recipe
-        self.model = HybridLM(architecture, seed=seed)
+        self.device = torch.device(device)
+        self.model = HybridLM(architecture, seed=seed).to(self.device)
         self.optimizer = _optimizer(self.model, recipe)
         self.losses: list[float] = []
 
@@ -57,7 +59,7 @@ class Trunk:
     def _step(self, windows: TrainingWindows, factor: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * factor
-        loss = self.model.loss(torch.from_numpy(windows.batch(self.steps)))
+        loss = self.model.loss(torch.from_numpy(windows.batch(self.steps)).to(self.device))
         value = loss.item()
         if not math.isfinite(value):
             raise NonFiniteLossError(f"training loss became {value} after {self.tokens} tokens")

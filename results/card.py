@@ -1,43 +1,41 @@
-"""The README of a winner: confirmed figures only, each with what it takes to judge it."""
+"""The README of a winner: confirmed figures, each with what it takes to judge it; what was not measured says so."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas_search.profiler.workload import Workload
+from nas_search.proxies.twin import times_fewer
 from nas_search.results import figures
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
-    from nas_search.profiler.measurement import Measurement
+    from nas_search.search.objectives import Limit, Quantity
     from nas_search.search.study import Study
     from nas_search.search.trial import Confirmation, TrialRecord
 
 _CARD = """\
 # {architecture}
 
-A hybrid language model found by nas-search{budget}. It was trained briefly, to rank architectures: expect text
-that looks right and makes no sense.
+A hybrid language model found by nas-search{limits}.
+{trained} briefly, to rank architectures: expect text that looks right and makes no sense.
 
 | | |
 |---|---|
-| latency | {latency} |
-| workload | {workload} |
-| device | {device} |
-| bits per byte | {loss} |
-| per seed | {seeds} |
-| trained on | {tokens:,} tokens of {data}, corpus {corpus} |
-| parameters | {parameters:,} |
-| operators | {operators} |
+{rows}
 
 The weights are those of seed {best_seed}, the best of {n_seeds}. Losses are measured on held-out text and compare
 only at equal corpus and tokens.
-{clock_note}
+{notes}
 ```python
 import nas_search
-model = nas_search.load("{folder}")
+model = nas_search.load("{folder}"){remark}
 print(model.generate_text("import ", new_tokens=200))
 ```
+"""
+_TWIN_NOTE = """
+**The weights are not of this architecture but of its twin**, `{twin}`: the same operators in the same order, with
+{times} times fewer parameters ({parameters:,}), since the architecture itself was too big to train, or had another
+vocabulary than the text. The losses are the twin's too; latency is that of the architecture.
 """
 _CPU_CLOCK_NOTE = """
 The latency is CPU time of one thread, since other work was running on the machine: it ranks architectures, but is not
@@ -47,39 +45,69 @@ what a user waits for.
 
 def winner_card(study: Study, winner: TrialRecord, confirmed: Confirmation, folder: str) -> str:
     """Markdown for ``winner``; ``folder`` is the path that the snippet loads."""
-    architecture = Architecture.parse(winner.architecture)
-    unit = Workload.parse(study.config.workload).unit
+    twin = winner.scored_as
     return _CARD.format(
         architecture=winner.architecture,
-        budget=_budget(study, unit),
-        latency=_latency(confirmed.latency, unit),
-        workload=study.config.workload,
-        device=study.table.device.description,
-        loss=_loss(confirmed),
-        seeds=", ".join(f"seed {score.seed}: {figures.bits(score.bits_per_byte)}" for score in confirmed.scores),
-        tokens=confirmed.tokens,
-        data=f"'{study.config.data}' ({study.config.tokenizer})",
-        corpus=study.facts.corpus if study.facts else "",
-        parameters=architecture.parameters,
-        operators=_operators(architecture),
+        limits=_limits(study),
+        trained="It was trained" if twin is None else "Its twin was trained",
+        rows="\n".join(f"| {name} | {value} |" for name, value in _rows(study, winner, confirmed)),
         best_seed=confirmed.best.seed,
         n_seeds=len(confirmed.scores),
-        clock_note=_CPU_CLOCK_NOTE if confirmed.latency.clock == "cpu" else "",
+        notes=_notes(study, winner, confirmed),
         folder=folder,
+        remark="" if twin is None else "  # the twin",
     )
 
 
-def _budget(study: Study, unit: str) -> str:
-    if study.limit_ms is None:
-        return ""
-    return f" for a latency budget of {figures.latency(study.limit_ms)} {unit} ({study.config.latency_budget})"
+def _rows(study: Study, winner: TrialRecord, confirmed: Confirmation) -> list[tuple[str, str]]:
+    architecture, goals = Architecture.parse(winner.architecture), study.goals
+    text = f"'{study.config.data}' ({study.config.tokenizer}), corpus {study.facts.corpus if study.facts else ''}"
+    seeds = (f"seed {score.seed}: {figures.bits(score.bits_per_byte)}" for score in confirmed.scores)
+    return [
+        ("latency", _figure(study, winner, goals.main)),
+        ("workload", goals.main.name),
+        *((quantity.name, _figure(study, winner, quantity)) for quantity in goals.further),
+        ("device", study.table.device.description),
+        ("bits per byte", _loss(confirmed)),
+        ("per seed", ", ".join(seeds)),
+        ("trained on", f"{confirmed.tokens:,} tokens of {text}"),
+        ("parameters", f"{architecture.parameters:,}"),
+        ("operators", _operators(architecture)),
+    ]
 
 
-def _latency(latency: Measurement, unit: str) -> str:
+def _figure(study: Study, winner: TrialRecord, quantity: Quantity) -> str:
+    measured = winner.measured(quantity.name)
+    if measured is None:
+        value = figures.significant(winner.figures[quantity.name])
+        return f"{value} {quantity.unit}, {figures.predicted(study.source)}: not measured"
+    clock = f", {figures.clock_name(measured, study.table.device.kind)}" if quantity == study.goals.main else ""
     return (
-        f"{figures.latency(latency.latency_ms)} {unit} measured end to end (median of n = {latency.n}, 95 % interval "
-        f"{figures.interval(latency.low_ms, latency.high_ms)}, {latency.clock} clock)"
+        f"{figures.significant(measured.value)} {quantity.unit} measured end to end (median of n = {measured.n}, 95 % "
+        f"interval {figures.interval(measured.low, measured.high)}{clock})"
     )
+
+
+def _limits(study: Study) -> str:
+    texts = "; ".join(_limit(study, limit) for limit in study.goals.limits)
+    return f" within {texts}" if texts else ""
+
+
+def _limit(study: Study, limit: Limit) -> str:
+    budget = study.config.latency_budget
+    return f"{figures.limit(limit)}{f' ({budget})' if budget and limit.quantity == study.goals.main else ''}"
+
+
+def _notes(study: Study, winner: TrialRecord, confirmed: Confirmation) -> str:
+    notes = ""
+    if winner.scored_as is not None:
+        twin = Architecture.parse(winner.scored_as)
+        times = figures.significant(times_fewer(Architecture.parse(winner.architecture), twin), 3)
+        notes += _TWIN_NOTE.format(twin=winner.scored_as, times=times, parameters=twin.parameters)
+    latency = confirmed.latency
+    if latency is not None and latency.clock == "device" and study.table.device.kind == "cpu":
+        notes += _CPU_CLOCK_NOTE
+    return notes
 
 
 def _loss(confirmed: Confirmation) -> str:

@@ -1,6 +1,13 @@
 """How figures are written: enough digits to compare, units where they are needed."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nas_search.profiler.measurement import Measurement, Source
+    from nas_search.search.objectives import Limit, Quantity
 
 NONE = "–"  # noqa: RUF001 (the dash of empty cells)
 
@@ -14,6 +21,35 @@ def significant(value: float, digits: int = 4) -> str:
     """``digits`` significant digits, without an exponent up to a million."""
     text = f"{value:#.{digits}g}"
     return f"{value:,.0f}" if "e+" in text else text.rstrip(".")
+
+
+def title(quantity: Quantity) -> str:
+    """A quantity with its unit, as headings have it: ``memory:1024, MiB``."""
+    return quantity.name if quantity.unit == quantity.name else f"{quantity.name}, {quantity.unit}"
+
+
+def limit(found: Limit) -> str:
+    """A limit in its quantity's unit: ``memory:1024 ≤ 64.00 MiB``."""
+    relation = "≥" if found.quantity.higher_is_better else "≤"
+    unit = "" if found.quantity.unit == found.quantity.name else f" {found.quantity.unit}"
+    return f"{found.quantity.name} {relation} {significant(found.bound)}{unit}"
+
+
+def predicted(source: Source) -> str:
+    """What stands above or beside figures that were not measured: ``predicted (table)``."""
+    return f"predicted ({source})"
+
+
+def measured_interval(measured: Measurement) -> str:
+    """The interval of a measurement, and how many samples it comes from."""
+    return f"{interval(measured.low, measured.high)}, n = {measured.n}"
+
+
+def clock_name(measured: Measurement, device_kind: str) -> str:
+    """The clock that a latency was read on, as people call it."""
+    if measured.clock == "wall":
+        return "wall time"
+    return "GPU time" if device_kind == "cuda" else "CPU time"
 
 
 def bits(value: float | None) -> str:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from nas_search.results import figures
 from nas_search.results.html import Html, definitions, element, join
+from nas_search.results.outcomes import over_limits
 from nas_search.results.strip import html_legend, svg_strip
+from nas_search.search.choice import confirmed_figures
+from nas_search.search.front import LOSS_COORDINATE
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
-    from nas_search.profiler.measurement import Measurement
     from nas_search.results.view import RunView
+    from nas_search.search.objectives import Quantity
     from nas_search.search.trial import Confirmation, TrialRecord
 
 
@@ -20,28 +23,35 @@ def headline(view: RunView) -> Html:
     """Title, winner with its figures, the question that was asked, and a notice if something is missing."""
     kicker = element("p", f"nas-search · {view.name}", class_="kicker")
     confirmed = view.winner.confirmed if view.winner else None
-    found = _winner(view.unit, view.winner, confirmed) if view.winner and confirmed else _no_winner(view)
+    found = _winner(view, view.winner, confirmed) if view.winner and confirmed else _no_winner(view)
     return element("header", kicker, *_notices(view), found, _question(view))
 
 
-def _winner(unit: str, winner: TrialRecord, confirmed: Confirmation) -> Html:
+def _winner(view: RunView, winner: TrialRecord, confirmed: Confirmation) -> Html:
     architecture = Architecture.parse(winner.architecture)
     title = element("h1", f"Winner: {architecture.depth} operators, width {architecture.width}")
     notation = element("p", element("code", winner.architecture), class_="notation")
     tiles = element(
         "div",
-        _latency_tile(unit, confirmed.latency),
+        _figure_tile(view, winner, view.goals.main),
         _loss_tile(confirmed),
+        *(_figure_tile(view, winner, quantity) for quantity in view.goals.further),
         _tile("parameters", figures.count(winner.parameters), f"{winner.parameters:,}"),
         class_="tiles",
     )
     return join([title, svg_strip(architecture), html_legend([architecture]), notation, tiles])
 
 
-def _latency_tile(unit: str, latency: Measurement) -> Html:
-    clock = "CPU time" if latency.clock == "cpu" else "wall time"
-    detail = f"95 % interval {figures.interval(latency.low_ms, latency.high_ms)}; n = {latency.n}, {clock}"
-    return _tile(f"{unit}, measured", figures.latency(latency.latency_ms), detail)
+def _figure_tile(view: RunView, winner: TrialRecord, quantity: Quantity) -> Html:
+    """A measured figure with its interval, or a predicted one that says so."""
+    label = quantity.unit if quantity == view.goals.main else figures.title(quantity)
+    measured = winner.measured(quantity.name)
+    if measured is None:
+        return _tile(f"{label}, {view.predicted}", figures.significant(winner.figures[quantity.name]), "not measured")
+    detail = f"95 % interval {figures.measured_interval(measured)}"
+    if quantity.workload is not None and quantity.workload.is_latency:
+        detail += f", {figures.clock_name(measured, view.device.kind)}"
+    return _tile(f"{label}, measured", figures.significant(measured.value), detail)
 
 
 def _loss_tile(confirmed: Confirmation) -> Html:
@@ -63,22 +73,22 @@ def _why_no_winner(view: RunView) -> str:
     if not view.records:
         return "Nothing was proposed yet."
     if view.front:
-        best = min(view.front, key=lambda record: record.point[1])
+        best = min(view.front, key=lambda record: view.goals.point(record)[LOSS_COORDINATE])
         return (
             f"The front has {len(view.front)} members, and none of them is confirmed. Lowest loss as searched: trial "
             f"{best.number}, {figures.bits(best.bits_per_byte)} bits per byte at a predicted "
-            f"{figures.latency(best.latency_ms)} {view.unit}."
+            f"{figures.latency(best.latency_ms)} {view.unit} ({view.table.source})."
         )
     states = Counter(record.state for record in view.records)
-    if states["too_slow"] + states["duplicate"] == len(view.records):
-        fastest = min(view.records, key=lambda record: record.latency_ms)
+    if states["over_limit"] + states["duplicate"] == len(view.records):
+        nearest = min(view.records, key=lambda record: view.goals.excess(record.figures))
         return (
-            f"All {len(view.records)} proposals are predicted to be slower than the budget; the fastest is "
-            f"{fastest.architecture} with {figures.latency(fastest.latency_ms)} {view.unit}."
+            f"All {len(view.records)} proposals are predicted to miss a limit; the nearest is "
+            f"{nearest.architecture}: {over_limits(nearest, view.goals)}."
         )
     return (
-        f"None of the {len(view.records)} proposals met the budget and finished training: {states['too_slow']} were "
-        f"too slow, {states['stopped']} stopped, {states['failed']} failed. The table of proposals has the reasons."
+        f"None of the {len(view.records)} proposals kept the limits and finished training: {states['over_limit']} were "
+        f"over a limit, {states['stopped']} stopped, {states['failed']} failed. The table of proposals has the reasons."
     )
 
 
@@ -86,10 +96,10 @@ def _notices(view: RunView) -> list[Html]:
     notices = []
     if not view.finished:
         notices.append("This run is unfinished: the figures are those of the moment when this report was written.")
-    limit_ms = view.facts.limit_ms
-    confirmed = view.winner.confirmed if view.winner else None
-    if limit_ms is not None and confirmed and confirmed.latency.latency_ms > limit_ms:
-        notices.append("Measured end to end, no confirmed member is within the budget; this is the fastest of them.")
+    if view.winner and view.goals.excess(confirmed_figures(view.winner)):
+        notices.append(
+            "Measured end to end, no confirmed member is within all limits; this is the one nearest to them."
+        )
     return [element("p", notice, class_="notice") for notice in notices]
 
 
@@ -97,14 +107,22 @@ def _question(view: RunView) -> Html:
     return definitions([
         ("device", f"{view.device.name}: {view.device.fingerprint.get('cpu', view.device.id)}"),
         ("workload", f"{view.workload} ({view.unit})"),
-        ("budget", _budget(view)),
+        ("objectives", "; ".join(map(figures.title, view.goals.objectives))),
+        ("limits", _limits(view)),
         ("candidates", f"{len(view.records)} proposed, {view.trained} trained, {len(view.front)} on the front"),
         ("time", figures.duration(sum(view.seconds.values()))),
         ("written", f"{view.read_at:%Y-%m-%d %H:%M} UTC"),
     ])  # fmt: skip
 
 
-def _budget(view: RunView) -> str:
-    if view.facts.limit_ms is None:
-        return "none"
-    return f"{figures.latency(view.facts.limit_ms)} {view.unit} ({view.config.latency_budget})"
+def _limits(view: RunView) -> str:
+    budget = view.config.latency_budget
+    return (
+        "; ".join(
+            f"{figures.limit(limit)} ({budget})"
+            if budget and limit.quantity == view.goals.main
+            else figures.limit(limit)
+            for limit in view.goals.limits
+        )
+        or "none"
+    )

@@ -7,9 +7,11 @@ from math import sqrt
 from statistics import fmean, median, variance
 from typing import TYPE_CHECKING
 
+from nas_search.proxies.twin import times_fewer
 from nas_search.results import figures
 from nas_search.search.rungs import SEED_SIGMA_BPB
 from nas_search.search.table_stage import GOOD_MAPE
+from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from nas_search.results.view import RunView
@@ -23,6 +25,41 @@ def limits_of(view: RunView) -> list[str]:
     return [sentence for rule in _RULES for sentence in rule(view)]
 
 
+def _elsewhere(view: RunView) -> Iterator[str]:
+    if any(record.confirmed and record.confirmed.latency for record in view.records):
+        return
+    if view.table.source == "estimate":
+        yield (
+            f"No figure of {view.device.name} here is measured: all are estimates from its published bandwidth and "
+            "rates (a roofline). Real kernels reach a part of these, some operators a smaller one than others, so even "
+            "the order of candidates may be another on the device."
+        )
+    elif view.confirmed:
+        yield (
+            f"{view.device.name} was not there to measure on: every latency here, the winner's too, is summed up from "
+            "a table that was recorded on such a device."
+        )
+
+
+def _twins(view: RunView) -> Iterator[str]:
+    twins = view.facts.twins
+    if twins is None:
+        return
+    networks = [Architecture.parse(record.architecture) for record in view.records]
+    times = [times_fewer(network, twins.twin(network)) for network in networks] or [1.0]
+    widths = ", ".join(f"{width} as {twin}" for width, twin in twins.widths.items())
+    yield (
+        "No candidate was trained itself: losses are those of twins, with the same operators in the same order, width "
+        f"{widths}, and the {twins.vocabulary:,} tokens of the text. Twins have {_range(min(times), max(times))} times "
+        "fewer parameters, and whether large networks rank as their twins do was not measured here."
+    )
+
+
+def _range(low: float, high: float) -> str:
+    texts = figures.significant(low, 2), figures.significant(high, 2)
+    return texts[0] if texts[0] == texts[1] else " to ".join(texts)
+
+
 def _optimism(view: RunView) -> Iterator[str]:
     if not view.front:
         return
@@ -31,19 +68,19 @@ def _optimism(view: RunView) -> Iterator[str]:
         "measured. Where both are given, trust the confirmed figures."
     )
     if not view.confirmed:
-        yield "Nothing is confirmed yet: every latency here is a prediction by the table."
+        yield f"Nothing is confirmed yet: every latency here is predicted ({view.table.source})."
 
 
 def _confirmation(view: RunView) -> Iterator[str]:
-    pairs = [(record.latency_ms, record.confirmed) for record in view.confirmed if record.confirmed]
-    if not pairs:
-        return
-    change = median(confirmed.latency.latency_ms / predicted - 1 for predicted, confirmed in pairs)
-    tokens = pairs[0][1].tokens
-    yield (
-        f"Measured end to end, the members of the front take {100 * abs(change):.1f} % "
-        f"{'more' if change >= 0 else 'less'} time than predicted (median of {len(pairs)})."
-    )
+    main = view.goals.main.name
+    changes = [found.value / record.latency_ms - 1 for record in view.confirmed if (found := record.measured(main))]
+    if changes:
+        change = median(changes)
+        yield (
+            f"Measured end to end, the members of the front take {100 * abs(change):.1f} % "
+            f"{'more' if change >= 0 else 'less'} time than predicted (median of {len(changes)})."
+        )
+    tokens = next((record.confirmed.tokens for record in view.confirmed if record.confirmed), view.config.tokens)
     if tokens != view.config.tokens:
         yield (
             f"Confirmed losses come from {tokens:,} tokens of training, searched ones from {view.config.tokens:,}: "
@@ -92,8 +129,9 @@ def _stopped(view: RunView) -> Iterator[str]:
 
 
 def _clock(view: RunView) -> Iterator[str]:
-    measured = [record.confirmed.latency for record in view.confirmed if record.confirmed]
-    if view.table.clock == "cpu" or any(latency.clock == "cpu" for latency in measured):
+    measured = [found for record in view.confirmed if (found := record.measured(view.goals.main.name))]
+    on_cpu = view.device.kind == "cpu"
+    if on_cpu and (view.table.clock == "device" or any(latency.clock == "device" for latency in measured)):
         yield (
             "Latency is the CPU time of the thread, because other work was running on the machine. It ranks "
             "architectures, but it is not what a user waits for."
@@ -104,6 +142,8 @@ def _clock(view: RunView) -> Iterator[str]:
 
 def _table(view: RunView) -> Iterator[str]:
     check = view.check
+    if view.table.source == "estimate":
+        return
     if check is None:
         yield "The latency table was not checked against networks that it had not seen."
         return
@@ -135,6 +175,8 @@ def _reach(view: RunView) -> Iterator[str]:
 
 
 _RULES: tuple[Callable[[RunView], Iterator[str]], ...] = (
+    _elsewhere,
+    _twins,
     _optimism,
     _confirmation,
     _clock,

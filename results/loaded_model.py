@@ -9,18 +9,23 @@ from torch import Tensor
 
 from nas_search.errors import InputError
 from nas_search.proxies.tokenizer import Tokenizer, load_tokenizer
-from nas_search.results.winner_files import ARCHITECTURE_FILE, TOKENIZER_KEY, WEIGHTS_FILE
+from nas_search.results.winner_files import ARCHITECTURE_FILE, TOKENIZER_KEY, TWIN_FILE, WEIGHTS_FILE
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A trained network with the tokenizer that it was trained with."""
+    """A trained network with the tokenizer that it was trained with.
+
+    ``architecture`` is that of the network. Where it is the twin of a winner that was not trained itself, ``twin_of``
+    is the winner's.
+    """
 
     architecture: Architecture
     model: HybridLM
     tokenizer: Tokenizer
+    twin_of: Architecture | None = None
 
     def generate_text(self, prompt: str, new_tokens: int = 200, *, temperature: float = 0.8, seed: int = 0) -> str:
         """The prompt and its continuation by ``new_tokens`` sampled tokens; temperature 0 takes the likeliest ones.
@@ -36,7 +41,9 @@ class LoadedModel:
 
 def load_model(folder: Path) -> LoadedModel:
     """The model in a winner's folder. Raises InputError if a file is missing, damaged or of another architecture."""
-    architecture = _read_architecture(folder / ARCHITECTURE_FILE)
+    winner = _read_architecture(folder / ARCHITECTURE_FILE)
+    is_twin = (folder / TWIN_FILE).exists()
+    architecture = _read_architecture(folder / TWIN_FILE) if is_twin else winner
     weights, metadata = _read_weights(folder / WEIGHTS_FILE)
     model = _with_weights(architecture, weights, folder / WEIGHTS_FILE)
     tokenizer = load_tokenizer(metadata.get(TOKENIZER_KEY, "none"), folder)
@@ -44,7 +51,7 @@ def load_model(folder: Path) -> LoadedModel:
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens, the architecture {architecture.vocabulary}"
         )
-    return LoadedModel(architecture, model, tokenizer)
+    return LoadedModel(architecture, model, tokenizer, twin_of=winner if is_twin else None)
 
 
 def _read_architecture(path: Path) -> Architecture:

@@ -8,6 +8,7 @@ from nas_search.results import figures
 
 if TYPE_CHECKING:
     from nas_search.results.view import RunView
+    from nas_search.search.goals import Goals
     from nas_search.search.trial import TrialRecord
 
 
@@ -16,14 +17,24 @@ def state_name(record: TrialRecord) -> str:
     return record.state.replace("_", " ")
 
 
+def over_limits(record: TrialRecord, goals: Goals) -> str:
+    """Which limits a trial's predicted figures miss, and by what share."""
+    missed = [(limit, limit.over(record.figures[limit.quantity.name])) for limit in goals.limits]
+    return ", ".join(
+        f"{limit.quantity.name} {figures.percent(share)} {'under' if limit.quantity.higher_is_better else 'over'}"
+        for limit, share in missed
+        if share > 0
+    )
+
+
 def outcome_reason(record: TrialRecord, view: RunView) -> str:
     """Why a trial is in its state; empty for a complete one that is not on the front."""
     if record.reason:
         return record.reason
-    if record.state == "too_slow" and view.facts.limit_ms is not None:
-        return f"{figures.percent(record.latency_ms / view.facts.limit_ms - 1)} over the budget"
-    if record.state == "duplicate" and record.twin is not None:
-        return f"the same network as trial {record.twin}"
+    if record.state == "over_limit":
+        return over_limits(record, view.goals)
+    if record.state == "duplicate" and record.duplicate_of is not None:
+        return f"the same network as trial {record.duplicate_of}"
     if record.state == "stopped":
         return "unlikely to reach the front; loss extrapolated"
     if any(member.number == record.number for member in view.front):

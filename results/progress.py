@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nas_search.search.front import Point, hypervolume
 
 if TYPE_CHECKING:
+    from nas_search.search.goals import Goals
     from nas_search.search.trial import TrialRecord
 
 
@@ -19,7 +20,7 @@ class Step(NamedTuple):
     hypervolume: float
 
 
-def hypervolume_steps(records: Iterable[TrialRecord], reference: Point) -> list[Step]:
+def hypervolume_steps(records: Iterable[TrialRecord], goals: Goals, reference: Point) -> list[Step]:
     """One step for each trained trial, in the order in which they ended, from the first complete one on."""
     ended = sorted(
         (record for record in records if record.trained and record.finished_at is not None),
@@ -31,7 +32,7 @@ def hypervolume_steps(records: Iterable[TrialRecord], reference: Point) -> list[
     for evaluations, record in enumerate(ended, start=1):
         seconds += record.seconds
         if record.state == "complete":
-            points.append(record.point)
+            points.append(goals.point(record))
         if points:
             steps.append(Step(evaluations, seconds, hypervolume(points, reference)))
     return steps

@@ -33,14 +33,20 @@ REPORT_FILE = "report.html"
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 _FRONT_CAPTION = (
-    "Each point is a candidate: left is faster, down is better. Ticks along the top are too slow and were not trained; "
-    "hollow points were stopped early, at the loss they were headed for. Diamonds are members of the front measured "
-    "end to end and trained again (bars: 95 % interval of the median latency, range over seeds); a dotted line leads "
-    "to each from what the search had predicted."
+    "Each point is a candidate: left is faster, down is better. Ticks along the top are over a limit and were not "
+    "trained; hollow points were stopped early, at the loss they were headed for. Diamonds are members of the front "
+    "{confirmed}; a dotted line leads to each from what the search had predicted."
+)
+_MEASURED = "measured end to end and trained again (bars: 95 % interval of the median latency, range over seeds)"
+_NOT_MEASURED = "trained again (bars: range over seeds), not measured"
+_FURTHER_CAPTION = (
+    "The same candidates and the same front: left and down are better. The line is the edge in this plane; members "
+    "away from it are on the front for another objective."
 )
 _PROGRESS_CAPTION = (
-    "The area that the front dominates up to {latency} (the limit, or the slowest trial) and {loss} bits per byte (a "
-    "model that knows nothing), from the first complete trial on. Seconds are those of training, summed over workers."
+    "The hypervolume that the front dominates up to {reference} (limits where there are, else the worst that was seen; "
+    "the loss is that of a model that knows nothing), from the first complete trial on. Seconds are those of training, "
+    "summed over workers."
 )
 
 
@@ -92,18 +98,26 @@ def _section(identifier: str, title: str, content: Html) -> Html:
 def _front_picture(view: RunView) -> Html:
     if all(record.bits_per_byte is None for record in view.records):
         return element("p", "No trial has a loss, so there is nothing to draw.")
-    picture = FrontView(view.records, view.front, view.unit, view.facts.limit_ms)
-    return _figure(front_figure(picture), "front-figure", _FRONT_CAPTION)
+    limits = {limit.quantity: limit.bound for limit in view.goals.limits}
+    main, _, *further = [
+        FrontView(view.records, view.front, quantity, view.table.source, limits.get(quantity))
+        for quantity in view.goals.objectives
+    ]
+    measured = any(record.measured(view.goals.main.name) for record in view.confirmed) or not view.confirmed
+    caption = _FRONT_CAPTION.format(confirmed=_MEASURED if measured else _NOT_MEASURED)
+    pictures = [_figure(front_figure(main), "front-figure", caption)]
+    for number, picture in enumerate(further, start=1):
+        pictures.append(_figure(front_figure(picture, height=320), f"front-figure-{number}", _FURTHER_CAPTION))
+    return join(pictures)
 
 
 def _progress_picture(view: RunView) -> Html:
-    steps = hypervolume_steps(view.records, view.reference)
+    steps = hypervolume_steps(view.records, view.goals, view.reference)
     if not steps:
         return element("p", "No trial is complete.")
-    latency_ms, loss = view.reference
-    caption = _PROGRESS_CAPTION.format(
-        latency=f"{figures.latency(latency_ms)} {view.unit}", loss=figures.significant(loss, 3)
-    )
+    corner = zip(view.goals.objectives, view.reference, strict=True)
+    reference = ", ".join(f"{figures.significant(q.minimised(value))} {q.unit}" for q, value in corner)
+    caption = _PROGRESS_CAPTION.format(reference=reference)
     return _figure(hypervolume_figure(steps), "hypervolume-figure", caption)
 
 

@@ -10,7 +10,7 @@ from nas_search.results.limits import limits_of
 from nas_search.results.outcomes import outcome_reason, state_name
 
 if TYPE_CHECKING:
-    from nas_search.profiler.check import TableCheck
+    from nas_search.profiler.check import Interval, TableCheck
     from nas_search.results.view import RunView
     from nas_search.search.trial import TrialRecord
 
@@ -22,12 +22,14 @@ def trials_section(view: RunView) -> Html:
     columns = [
         Column("trial", numeric=True),
         Column("state"),
-        Column(f"latency, {view.unit}", numeric=True),
+        Column(f"{view.unit}, {view.predicted}", numeric=True),
+        *(Column(f"{figures.title(quantity)}, {view.predicted}", numeric=True) for quantity in view.goals.further),
         Column("bits per byte", numeric=True),
         Column("tokens", numeric=True),
         Column("parameters", numeric=True),
         Column("training, s", numeric=True),
         Column("architecture"),
+        *([Column("trained as")] if view.facts.twins else []),
         Column("reason"),
     ]
     return table(columns, (_trial_row(record, view) for record in view.records), class_="trials sortable")
@@ -40,36 +42,53 @@ def _trial_row(record: TrialRecord, view: RunView) -> list[str]:
         str(record.number),
         element("span", state_name(record), class_=f"state {record.state}"),
         figures.latency(record.latency_ms),
+        *(figures.significant(record.figures[quantity.name]) for quantity in view.goals.further),
         f"≈ {loss}" if record.extrapolated else loss,
         tokens,
         f"{record.parameters:,}",
         f"{record.seconds:.1f}" if record.seconds else figures.NONE,
         element("code", record.architecture),
+        *([element("code", record.scored_as or figures.NONE)] if view.facts.twins else []),
         outcome_reason(record, view),
     ]
 
 
 def table_section(view: RunView) -> Html:
-    """The latency table's error on held-out networks, beside that of measuring again and of counting operators."""
-    check = view.check
-    if check is None:
+    """The latency table's errors on held-out networks, beside those of measuring again and of counting."""
+    if view.table.source == "estimate":
+        return element(
+            "p", "The table is an estimate from published rates: nothing was measured, so its error is unknown."
+        )
+    if not view.checks:
         return element("p", "The table was not checked.")
+    return join(
+        part for name, check in view.checks.items() for part in (element("h3", f"Workload {name}"), _check_table(check))
+    )
+
+
+def _check_table(check: TableCheck) -> Html:
     rows = [
         ["sum of operators, as recorded", figures.percent(check.mape_raw), figures.NONE],
         ["calibrated (used for predictions)", figures.percent(check.mape_calibrated), _tau(check.tau_calibrated)],
         ["depth alone (counting operators)", figures.percent(check.mape_depth_only), _tau(check.tau_depth_only)],
+        ["parameters alone", figures.percent(check.mape_parameters_only), _tau(check.tau_parameters_only)],
         ["measuring the same network again", figures.percent(check.mape_rerun), _tau(check.tau_rerun)],
     ]
-    columns = [Column("prediction"), Column("MAPE", numeric=True), Column("τ in latency quartiles", numeric=True)]
+    columns = [Column("prediction"), Column("MAPE", numeric=True), Column("τ in quartiles", numeric=True)]
     return join([table(columns, rows), element("p", _check_words(check), class_="caption")])
 
 
 def _check_words(check: TableCheck) -> str:
     return (
         f"Mean absolute percentage error on n = {check.n} random networks that the table had not seen, each measured "
-        f"twice ({check.clock} clock). Calibrated minus depth alone: {100 * check.advantage_low:+.1f} to "
-        f"{100 * check.advantage_high:+.1f} percentage points (95 % paired bootstrap; below zero the table is better)."
+        f"twice ({check.clock} clock). Calibrated minus depth alone: {_points(check.minus_depth_only)}, minus "
+        f"parameters alone: {_points(check.minus_parameters_only)} (95 % paired bootstrap; below zero the table is "
+        "better)."
     )
+
+
+def _points(interval: Interval) -> str:
+    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f} percentage points"
 
 
 def _tau(value: float | None) -> str:

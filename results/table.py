@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas_search.profiler.workload import Workload
 from nas_search.results import figures
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from nas_search.search.objectives import Quantity
     from nas_search.search.study import Study
     from nas_search.search.trial import TrialRecord
 
-_WINNER_MARK = "*"
+_WINNER_MARK, _PREDICTED_MARK = "*", "≈"
 
 
 def front_table(study: Study) -> Table:
@@ -22,37 +22,61 @@ def front_table(study: Study) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", caption_justify="left")
-    unit = Workload.parse(study.config.workload).unit
-    for name in ("trial", f"{unit}\npredicted", f"{unit}\nmeasured", "bits/byte\nsearched", "bits/byte\nconfirmed"):
+    winner, front = study.winner(), study.front()
+    main, further = study.goals.main, study.goals.further
+    sources = (figures.predicted(study.source).replace(" ", "\n") if front else "predicted", "measured")
+    names = [
+        "trial",
+        *(f"{main.unit}\n{source}" for source in sources),
+        "bits/byte\nsearched",
+        "bits/byte\nconfirmed",
+    ]
+    names += map(_heading, further)
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True, vertical="top")
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
-    winner, front = study.winner(), study.front()
     for record in front:
         wins = winner is not None and record.number == winner.number
-        table.add_row(*_cells(record, wins=wins), style="bold" if wins else None)
-    table.caption = _caption(front, winner)
+        table.add_row(*_cells(record, main, further, wins=wins), style="bold" if wins else None)
+    table.caption = _caption(study, winner)
     return table
 
 
-def _cells(record: TrialRecord, *, wins: bool) -> list[str]:
+def _heading(quantity: Quantity) -> str:
+    """A workload above its unit, each option on a line of its own."""
+    return "\n".join([*quantity.name.split(","), quantity.unit])
+
+
+def _cells(record: TrialRecord, main: Quantity, further: tuple[Quantity, ...], *, wins: bool) -> list[str]:
     from rich.markup import escape
 
-    confirmed = record.confirmed
+    confirmed, measured = record.confirmed, record.measured(main.name)
     return [
         f"{_WINNER_MARK if wins else ''}{record.number}",
         figures.latency(record.latency_ms),
-        figures.latency(confirmed.latency.latency_ms if confirmed else None),
+        figures.latency(measured.value if measured else None),
         figures.bits(record.bits_per_byte),
         figures.bits(confirmed.bits_per_byte if confirmed else None),
+        *(_figure(record, quantity) for quantity in further),
         figures.count(record.parameters),
         escape(record.architecture),
     ]
 
 
-def _caption(front: list[TrialRecord], winner: TrialRecord | None) -> str:
-    if not front:
+def _figure(record: TrialRecord, quantity: Quantity) -> str:
+    """As measured, or marked as predicted: two columns for each would leave no room for architectures."""
+    measured = record.measured(quantity.name)
+    if measured is None:
+        return f"{_PREDICTED_MARK}{figures.significant(record.figures[quantity.name])}"
+    return figures.significant(measured.value)
+
+
+def _caption(study: Study, winner: TrialRecord | None) -> str:
+    if not study.front():
         return "No trial is on the front."
+    twins = "; losses are those of twins" if study.facts and study.facts.twins else ""
     if winner is None:
-        return "Nothing is confirmed yet: latencies are predicted, losses come from one short training."
-    return f"{_WINNER_MARK} winner"
+        return f"Nothing is confirmed yet: figures are predicted, losses come from one short training{twins}."
+    marks = f"; {_PREDICTED_MARK} {figures.predicted(study.source)}, not measured" if study.goals.further else ""
+    return f"{_WINNER_MARK} winner{marks}{twins}"

@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nas_search.errors import InputError
-from nas_search.profiler.workload import Workload
+from nas_search.results import figures
 from nas_search.search.rungs import Ladder
 
 if TYPE_CHECKING:
     from nas_search.profiler.check import TableCheck
     from nas_search.profiler.device import Device
     from nas_search.profiler.table import LatencyTable
+    from nas_search.profiler.workload import Workload
     from nas_search.search.config import SearchConfig
+    from nas_search.search.front import Point
+    from nas_search.search.goals import Goals
     from nas_search.search.study import Facts, Study
     from nas_search.search.trial import TrialRecord
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 class RunView:
     """A study at one moment. ``front`` is by rising predicted latency; ``seconds`` are wall time by phase.
 
-    ``reference`` is that of hypervolumes, (latency in ms, bits per byte).
+    ``reference`` is that of hypervolumes, a point of ``goals``.
     """
 
     name: str
@@ -37,7 +40,8 @@ class RunView:
     records: tuple[TrialRecord, ...]
     front: tuple[TrialRecord, ...]
     winner: TrialRecord | None
-    reference: tuple[float, float]
+    goals: Goals
+    reference: Point
     seconds: dict[str, float]
 
     @classmethod
@@ -56,6 +60,7 @@ class RunView:
             records=tuple(study.records()),
             front=tuple(study.front()),
             winner=study.winner(),
+            goals=study.goals,
             reference=study.reference(),
             seconds=dict(study.seconds),
         )
@@ -63,7 +68,7 @@ class RunView:
     @property
     def workload(self) -> Workload:
         """The question asked of the device."""
-        return Workload.parse(self.config.workload)
+        return self.goals.workloads[0]
 
     @property
     def unit(self) -> str:
@@ -76,9 +81,20 @@ class RunView:
         return self.table.device
 
     @property
+    def predicted(self) -> str:
+        """The heading of predicted figures, which says where they are from."""
+        return figures.predicted(self.table.source)
+
+    @property
     def check(self) -> TableCheck | None:
-        """The table's error on held-out networks."""
-        return self.table.record(self.workload).check
+        """The table's error on held-out networks for the search's own workload."""
+        return self.table.check(self.workload)
+
+    @property
+    def checks(self) -> dict[str, TableCheck]:
+        """The table's errors for every workload that it was checked for, by name."""
+        found = {str(workload): self.table.check(workload) for workload in self.goals.workloads}
+        return {name: check for name, check in found.items() if check is not None}
 
     @property
     def ladder(self) -> Ladder:
@@ -93,7 +109,7 @@ class RunView:
     @property
     def confirmed(self) -> tuple[TrialRecord, ...]:
         """Trials that were measured and trained again, by rising measured latency."""
-        return tuple(sorted((r for r in self.records if r.confirmed is not None), key=_measured_ms))
+        return tuple(sorted((r for r in self.records if r.confirmed is not None), key=self._measured_ms))
 
     @property
     def members(self) -> tuple[TrialRecord, ...]:
@@ -111,13 +127,13 @@ class RunView:
         proposals = self.config.proposals or float("inf")
         return self.trained >= self.config.trials or len(self.records) >= proposals
 
+    def _measured_ms(self, record: TrialRecord) -> float:
+        measured = record.measured(self.goals.main.name)
+        return record.latency_ms if measured is None else measured.value
+
 
 def repeat_command(study: Study) -> str:
     """The command that runs the same search again: same configuration, same table, another directory."""
     folder = study.run_dir
     paths = {"config": folder / "config.yaml", "table": folder / "table.parquet", "run": f"{folder}-again"}
     return " ".join(["nas-search", *(f"--{name} {shlex.quote(str(path))}" for name, path in paths.items())])
-
-
-def _measured_ms(record: TrialRecord) -> float:
-    return record.confirmed.latency.latency_ms if record.confirmed else record.latency_ms

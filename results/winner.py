@@ -12,7 +12,7 @@ from nas_search.files import write_atomic, write_text_atomic
 from nas_search.proxies.data import load_corpus
 from nas_search.proxies.tokenizer import BYTES
 from nas_search.results.card import winner_card
-from nas_search.results.winner_files import ARCHITECTURE_FILE, CARD_FILE, TOKENIZER_KEY, WEIGHTS_FILE
+from nas_search.results.winner_files import ARCHITECTURE_FILE, CARD_FILE, TOKENIZER_KEY, TWIN_FILE, WEIGHTS_FILE
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def write_winner(study: Study) -> Path:
 
 
 def load_winner(path: str | Path) -> LoadedModel:
-    """The model in a folder written by :func:`write_winner`. Raises InputError if a file is missing or damaged."""
+    """The model in a folder written by :func:`write_winner`, the winner itself or the twin that was trained for it.
+
+    Raises InputError if a file is missing or damaged.
+    """
     from nas_search.results.loaded_model import load_model
 
     return load_model(Path(path))
@@ -49,15 +52,16 @@ def _fill(folder: Path, study: Study, target: Path) -> None:
     winner, weights = study.winner(), study.winner_weights()
     if winner is None or winner.confirmed is None or weights is None:
         raise RunError(f"{study.run_dir}: no confirmed winner, so there is nothing to hand over")
-    architecture = Architecture.parse(winner.architecture)
-    write_text_atomic(folder / ARCHITECTURE_FILE, architecture.to_yaml())
-    write_atomic(folder / WEIGHTS_FILE, _weights(weights, architecture, study.config.tokenizer))
+    write_text_atomic(folder / ARCHITECTURE_FILE, Architecture.parse(winner.architecture).to_yaml())
+    if winner.scored_as is not None:
+        write_text_atomic(folder / TWIN_FILE, Architecture.parse(winner.scored_as).to_yaml())
+    write_atomic(folder / WEIGHTS_FILE, _weights(weights, winner.trained_as, study.config.tokenizer))
     write_text_atomic(folder / CARD_FILE, winner_card(study, winner, winner.confirmed, target.as_posix()))
     _save_tokenizer(folder, study)
     folder.chmod(0o755)
 
 
-def _weights(source: Path, architecture: Architecture, tokenizer: str) -> bytes:
+def _weights(source: Path, architecture: str, tokenizer: str) -> bytes:
     """The weights with metadata that says what they belong to."""
     from safetensors import SafetensorError
     from safetensors.numpy import load, save
@@ -66,7 +70,7 @@ def _weights(source: Path, architecture: Architecture, tokenizer: str) -> bytes:
         tensors = load(source.read_bytes())
     except (OSError, SafetensorError) as error:
         raise RunError(f"{source}: the winner's weights cannot be read: {error}") from None
-    return save(tensors, {"format": "pt", "architecture": architecture.notation, TOKENIZER_KEY: tokenizer})
+    return save(tensors, {"format": "pt", "architecture": architecture, TOKENIZER_KEY: tokenizer})
 
 
 def _save_tokenizer(folder: Path, study: Study) -> None:

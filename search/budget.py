@@ -57,7 +57,7 @@ def resolve_budget(text: str, table: LatencyTable, space: SearchSpace, workload:
     """
 
     def predicted(architecture: Architecture) -> float:
-        return table.predict_ms(architecture, workload)
+        return table.predict(architecture, workload)
 
     fastest = space.fastest(predicted)
     least_ms = predicted(fastest)

@@ -4,45 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas_search.search.front import Point, nondominated, spread
+from nas_search.search.front import LOSS_COORDINATE, Point, nondominated, spread
+from nas_search.search.goals import Goals
 from nas_search.search.trial import TrialRecord
 
 
-def search_front(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Non-dominated trials of the top rung by (predicted latency, loss), fastest first.
+def search_front(records: Sequence[TrialRecord], goals: Goals) -> list[TrialRecord]:
+    """Non-dominated trials of the top rung by predicted figures and loss, fastest first.
 
-    Stopped trials have extrapolated losses and too-slow ones none, so neither is ever in it.
+    Stopped trials have extrapolated losses and those over a limit none, so neither is ever in it.
     """
     complete = [record for record in records if record.state == "complete"]
-    return [complete[index] for index in nondominated([record.point for record in complete])]
+    return [complete[index] for index in nondominated([goals.point(record) for record in complete])]
 
 
-def worth_confirming(front: Sequence[TrialRecord], count: int, reference: Point) -> list[TrialRecord]:
+def worth_confirming(front: Sequence[TrialRecord], count: int, goals: Goals, reference: Point) -> list[TrialRecord]:
     """At most ``count`` members: the one of least loss, then those that add most hypervolume to the others."""
-    return [front[index] for index in spread([record.point for record in front], count, reference)]
+    return [front[index] for index in spread([goals.point(record) for record in front], count, reference)]
 
 
-def confirmed_point(record: TrialRecord) -> Point:
-    """(measured latency in ms, mean bits per byte) of a confirmed trial."""
+def confirmed_figures(record: TrialRecord) -> dict[str, float]:
+    """The figures of a confirmed trial: measured where they were measured, else predicted."""
     if record.confirmed is None:
         raise ValueError(f"trial {record.number} was not confirmed")
-    return record.confirmed.latency.latency_ms, record.confirmed.bits_per_byte
+    measured = {name: record.measured(name) for name in record.figures}
+    return record.figures | {name: figure.value for name, figure in measured.items() if figure is not None}
 
 
-def confirmed_front(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+def confirmed_point(record: TrialRecord, goals: Goals) -> Point:
+    """The point of a confirmed trial by :func:`confirmed_figures` and its mean loss over seeds."""
+    if record.confirmed is None:
+        raise ValueError(f"trial {record.number} was not confirmed")
+    return goals.minimised(goals.values(confirmed_figures(record), record.confirmed.bits_per_byte))
+
+
+def confirmed_front(records: Sequence[TrialRecord], goals: Goals) -> list[TrialRecord]:
     """Non-dominated confirmed trials by confirmed figures, fastest first."""
     confirmed = [record for record in records if record.confirmed is not None]
-    return [confirmed[index] for index in nondominated([confirmed_point(record) for record in confirmed])]
+    return [confirmed[index] for index in nondominated([confirmed_point(record, goals) for record in confirmed])]
 
 
-def choose_winner(records: Sequence[TrialRecord], limit_ms: float | None) -> TrialRecord | None:
+def choose_winner(records: Sequence[TrialRecord], goals: Goals) -> TrialRecord | None:
     """The winner by confirmed figures; None if nothing was confirmed.
 
-    The lowest loss among those measured within the limit, as in Nemotron-Flash (section 3), or the fastest if
-    measurement leaves none. Without a limit all are within it.
+    The lowest loss among those within all limits, as in Nemotron-Flash (section 3), or the one that misses them least
+    if measurement leaves none: with a latency budget alone, the fastest.
     """
-    front = confirmed_front(records)
-    if not front:
-        return None
-    within = [record for record in front if limit_ms is None or confirmed_point(record)[0] <= limit_ms]
-    return within[-1] if within else front[0]
+
+    def rank(record: TrialRecord) -> tuple[float, float, Point]:
+        point = confirmed_point(record, goals)
+        return goals.excess(confirmed_figures(record)), point[LOSS_COORDINATE], point
+
+    return min((record for record in records if record.confirmed is not None), key=rank, default=None)

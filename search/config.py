@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,6 +15,7 @@ from nas_search.errors import InputError, first_problem
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.text_sources import EMBEDDED
 from nas_search.search.samplers.options import SamplerOptions
+from nas_search.search.train_device import CPU, TRAIN_PARAMETERS, resolve_train_device
 from nas_search.space.package_data import is_file_name
 from nas_search.yaml_text import parse_yaml
 
@@ -32,13 +33,26 @@ class SearchConfig(BaseModel):
     ``lowest_rung`` the smallest budget at which losses are compared at all. With ``deterministic`` proposal n
     sees exactly proposals 0 to n - ``workers``. With ``strict_kernels`` a search on a GPU does not begin if an operator
     would run a slower kernel than it could.
+
+    ``objectives`` are what is traded: ``loss``, ``parameters`` or workloads; the search's own workload always is one,
+    and without any the loss is the other. ``limits`` are on what is predicted (``memory:1024<=64MiB``), and
+    ``latency_budget`` is the limit on ``workload``.
+
+    Latency is that of ``device``; with ``estimate`` published rates will do where it is neither here nor in a table.
+    Training runs on ``train_device`` (``auto``: on CUDA if PyTorch sees it), and networks with more than
+    ``train_parameters``, or too big for its memory, are scored as twins.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str = "cpu"
+    estimate: bool = False
+    train_device: Literal["auto", "cpu", "cuda"] = "auto"
+    train_parameters: int | None = Field(None, ge=1)
     space: str = "cpu"
     workload: str = "decode:256"
+    objectives: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     latency_budget: str | None = None
     sampler: str = "gp"
     sampler_options: SamplerOptions = Field(default_factory=lambda: SamplerOptions.model_validate({}))
@@ -87,14 +101,17 @@ class SearchConfig(BaseModel):
 
     def resolved(self) -> SearchConfig:
         """With every default that depends on the machine or on other fields filled in, and files by their full path."""
+        train_device = resolve_train_device(self.train_device)
         return self.model_copy(
             update={
+                "train_device": train_device,
+                "train_parameters": self.train_parameters or TRAIN_PARAMETERS[train_device],
                 "space": _full_path(self.space) if is_file_name(self.space) else self.space,
                 "data": self.data if self.data == EMBEDDED else _full_path(self.data),
                 "table": None if self.table is None else self.table.absolute(),
                 "latency_budget": self._budget_path(),
                 "proposals": self.proposals or PROPOSALS_PER_TRIAL * self.trials,
-                "workers": self.workers or available_cores(),
+                "workers": self.workers or (available_cores() if train_device == CPU else 1),
                 "confirm_tokens": self.confirm_tokens or CONFIRM_TOKENS_FACTOR * self.tokens,
             }
         )

@@ -1,7 +1,7 @@
 """The last stage: the front of a search is the best of many noisy scores, so its members are looked at again.
 
-Every member is measured end to end on the device, all in turns and with nothing beside it; then it is trained from
-scratch for longer, with seeds that the search did not use.
+Every member is measured end to end on the device, all in turns and with nothing beside it, unless the device is not
+here; then it is trained from scratch for longer, with seeds that the search did not use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from nas_search.errors import InputError, RunError
 from nas_search.files import write_text_atomic
-from nas_search.profiler.measurement import Measurement
+from nas_search.profiler.measurement import Failure, Measurement, Outcome
+from nas_search.profiler.workload import Workload
 from nas_search.search.batch import run_jobs
 from nas_search.search.config import content_hash
 from nas_search.search.executors.base import JobProgress
@@ -26,6 +27,9 @@ from nas_search.search.trial import Confirmation, SeedScore, TrialRecord
 PHASE = "confirm"
 CONFIRMATIONS = "confirmations.json"
 _BY_FINGERPRINT = TypeAdapter(dict[str, Confirmation])
+_OUTCOMES = TypeAdapter(list[Outcome])
+Figures = dict[str, Measurement]
+"""What was measured of one member, by workload."""
 
 
 class ConfirmStage:
@@ -44,28 +48,46 @@ class ConfirmStage:
     def run(self, members: Sequence[TrialRecord]) -> None:
         """Measure, train, and store the confirmations beside the study."""
         members = sorted(members, key=lambda member: member.number)
-        self.observer.phase(PHASE, 1 + len(members) * self.config.confirm_seeds)
-        latencies = self._measure(members)
-        self.observer.advance(1, "latencies measured")
+        setting = self.sitting.setting
+        workloads = setting.workloads if setting.source.measures else ()
+        self.observer.phase(PHASE, len(workloads) + len(members) * self.config.confirm_seeds)
+        figures = self._measure(members, workloads)
+        main = str(setting.workload)
+        if setting.source.measures:
+            members = [member for member in members if main in figures[member.fingerprint]]
         scores = self._train(members)
-        tokens = self.sitting.setting.confirm_tokens
         confirmed = {
-            member.fingerprint: Confirmation(latency=latency, tokens=tokens, scores=scores[member.fingerprint])
-            for member, latency in zip(members, latencies, strict=True)
+            member.fingerprint: Confirmation(
+                latency=figures[member.fingerprint].pop(main, None),
+                figures=figures[member.fingerprint],
+                tokens=setting.confirm_tokens,
+                scores=scores[member.fingerprint],
+            )
+            for member in members
             if scores[member.fingerprint]
         }
         write_confirmations(self.training.run_dir, confirmed)
 
-    def _measure(self, members: Sequence[TrialRecord]) -> list[Measurement]:
+    def _measure(self, members: Sequence[TrialRecord], workloads: Sequence[Workload]) -> dict[str, Figures]:
+        """What could be measured, by fingerprint."""
+        figures: dict[str, Figures] = {member.fingerprint: {} for member in members}
         architectures = [member.architecture for member in members]
-        return measure(self.sitting, architectures, self.clock, self._show_progress)
+        for workload in workloads:
+            outcomes = measure(self.sitting, architectures, workload, self.clock, self._show_progress)
+            for member, outcome in zip(members, outcomes, strict=True):
+                if isinstance(outcome, Failure):
+                    self.observer.note(f"{member.architecture}: {workload} not measured, {outcome.reason}")
+                else:
+                    figures[member.fingerprint][str(workload)] = outcome
+            self.observer.advance(1, f"{workload} measured")
+        return figures
 
     def _train(self, members: Sequence[TrialRecord]) -> dict[str, tuple[SeedScore, ...]]:
         """Scores by fingerprint and seed; a member keeps only the seeds that did not fail."""
         seeds = range(self.config.seed + 1, self.config.seed + 1 + self.config.confirm_seeds)
         jobs = {
             (member.fingerprint, seed): self.training.confirm_job(
-                member.architecture, member.fingerprint, self.sitting.setting.confirm_tokens, seed
+                member.trained_as, member.fingerprint, self.sitting.setting.confirm_tokens, seed
             )
             for member in members
             for seed in seeds
@@ -101,17 +123,18 @@ class ConfirmStage:
 def measure(
     sitting: Sitting,
     architectures: Sequence[str],
+    workload: Workload,
     clock: str,
     progress: Callable[[JobProgress], None] = lambda event: None,
-) -> list[Measurement]:
-    """Time networks end to end, alone and in turns; a measurement that was made before is not made again.
+) -> list[Outcome]:
+    """Measure networks end to end, alone and in turns; a measurement that was made before is not made again.
 
-    Raises RunError if they cannot be timed.
+    Raises RunError if nothing can be measured at all.
     """
     config = sitting.config
     arguments = {
         "architectures": list(architectures),
-        "workload": config.workload,
+        "workload": str(workload),
         "device": config.device,
         "seed": config.seed,
         "clock": clock,
@@ -122,11 +145,11 @@ def measure(
         with sitting.watch.phase("measuring"):
             failures = run_jobs(sitting.executor, [job], progress=progress)
         if failures:
-            raise RunError(f"the latencies could not be measured: {failures[job.name].reason}")
+            raise RunError(f"workload '{workload}' could not be measured: {failures[job.name].reason}")
         result = read_result(sitting.run.path, job)
     if result is None:
         raise RunError(f"{job.name}: the worker says that it is done, but its result cannot be read")
-    return [Measurement.model_validate(measurement) for measurement in result["measurements"]]
+    return _OUTCOMES.validate_python(result["outcomes"])
 
 
 def write_confirmations(run_dir: Path, confirmed: dict[str, Confirmation]) -> None:

@@ -1,4 +1,4 @@
-"""Non-dominated points and their hypervolume. Points are [n, 2], both columns minimised."""
+"""Non-dominated points and their hypervolume. Points are [n, d], all minimised; the second coordinate is the loss."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import moocore
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-Point = tuple[float, float]
+Point = tuple[float, ...]
+LOSS_COORDINATE = 1
 
 
 def nondominated(points: Sequence[Point]) -> list[int]:
@@ -28,8 +29,8 @@ def ranks(points: Sequence[Point]) -> list[int]:
 
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """The area that ``points`` dominate up to ``reference``; points beyond it count for nothing."""
-    inside = [point for point in points if point[0] < reference[0] and point[1] < reference[1]]
+    """The volume that ``points`` dominate up to ``reference``; points beyond it count for nothing."""
+    inside = [point for point in points if all(x < bound for x, bound in zip(point, reference, strict=True))]
     return float(moocore.hypervolume(_array(inside), ref=reference)) if inside else 0.0
 
 
@@ -44,10 +45,10 @@ def spread(points: Sequence[Point], count: int, reference: Point) -> list[int]:
     if not points or count < 1:
         return []
     added = contributions(points, reference)
-    best = min(range(len(points)), key=lambda index: (points[index][1], points[index][0]))
+    best = min(range(len(points)), key=lambda index: (points[index][LOSS_COORDINATE], points[index]))
     order = sorted(range(len(points)), key=lambda index: (index != best, -added[index], points[index]))
     return sorted(order[:count])
 
 
-def _array(points: ArrayLike) -> NDArray[np.float64]:
-    return np.array(points, dtype=np.float64).reshape(-1, 2)
+def _array(points: Sequence[Point]) -> NDArray[np.float64]:
+    return np.array(points, dtype=np.float64)

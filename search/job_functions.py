@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_search.profiler.device import resolve_device
+from nas_search.profiler.device import CUDA, resolve_device
 from nas_search.profiler.workload import Workload
 from nas_search.proxies.data import Corpus
 from nas_search.proxies.recipe import TrainingRecipe
@@ -22,7 +22,10 @@ CHECK_NETWORKS = 12
 
 
 def train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
-    """Train one rung. Arguments: architecture, corpus, recipe, rungs, rung, seed, checkpoints, weights or None."""
+    """Train one rung.
+
+    Arguments: architecture, corpus, recipe, rungs, rung, seed, device, checkpoints, weights or None.
+    """
     import torch
 
     from nas_search.proxies.short_training import train_rung
@@ -39,17 +42,20 @@ def train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> Js
         rung=arguments["rung"],
         seed=arguments["seed"],
         checkpoint_dir=checkpoints,
+        device=arguments["device"],
         keep_weights=None if weights is None else run_dir / weights,
         progress=progress,
     )
+    if arguments["device"] == CUDA:
+        torch.cuda.empty_cache()  # what is measured next may want all of the memory
     return result.model_dump(mode="json")
 
 
 def measure(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
-    """Time networks end to end, in turns. Arguments: architectures, workload, device, seed, clock or None."""
-    from nas_search.profiler.measure import measure_architectures
+    """Measure networks end to end, in turns. Arguments: architectures, workload, device, seed, clock or None."""
+    from nas_search.profiler.isolated import measure_isolated
 
-    measurements = measure_architectures(
+    outcomes = measure_isolated(
         [Architecture.parse(text) for text in arguments["architectures"]],
         Workload.parse(arguments["workload"]),
         seed=arguments["seed"],
@@ -57,26 +63,26 @@ def measure(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> 
         clock=arguments["clock"],
         progress=progress,
     )
-    return {"measurements": [measurement.model_dump(mode="json") for measurement in measurements]}
+    return {"outcomes": [outcome.model_dump(mode="json") for outcome in outcomes]}
 
 
 def record_table(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
-    """Record a space's latency table into ``output``. Arguments: space, workload, device, seed, output."""
-    from nas_search.profiler.record import CALIBRATION_NETWORKS
+    """Record a space's latency table into ``output``. Arguments: space, workloads, device, seed, output."""
+    from nas_search.profiler.isolated_sitting import measure_sitting_isolated
+    from nas_search.profiler.plan import TablePlan
     from nas_search.profiler.record import record_table as record
 
-    space = SearchSpace.model_validate(arguments["space"])
-    seed = arguments["seed"]
+    plan = TablePlan.of_space(
+        SearchSpace.model_validate(arguments["space"]),
+        [Workload.parse(workload) for workload in arguments["workloads"]],
+        seed=arguments["seed"],
+        held_out=CHECK_NETWORKS,
+    )
     table = record(
-        space.operator_specs(),
-        space.widths,
-        space.tokens,
-        [Workload.parse(arguments["workload"])],
+        plan,
         resolve_device(arguments["device"]),
-        seed=seed,
-        sample=space.sample_architectures(CALIBRATION_NETWORKS + CHECK_NETWORKS, seed=seed),
-        meta_tokens=space.meta_tokens,
+        out=run_dir / arguments["output"],
+        measure_one=measure_sitting_isolated,
         progress=progress,
     )
-    table.save(run_dir / arguments["output"])
     return {"hash": table.hash}

@@ -8,13 +8,12 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from nas_search.errors import InputError, RunError
+from nas_search.errors import InputError, RunError, first_line
 from nas_search.files import write_text_atomic
 
 JobKind = Literal["train", "record_table", "measure"]
@@ -60,13 +59,6 @@ class JobFailure(BaseModel):
             raise RunError(self.reason)
 
 
-def load_function(location: str) -> JobFunction:
-    """The function at ``module:name``."""
-    module, _, name = location.partition(":")
-    function: JobFunction = getattr(import_module(module), name)
-    return function
-
-
 def run_job(job: Job, function: JobFunction, run_dir: Path, progress: Progress) -> JobFailure | None:
     """Do a job and write its result; returns the failure if there is one."""
     try:
@@ -88,7 +80,7 @@ def failure_of(error: Exception) -> JobFailure:
         return JobFailure(error="disk_full", reason=f"disk full: {text}")
     if isinstance(error, MemoryError):
         return JobFailure(error="failed", reason="out of memory")
-    return JobFailure(error="failed", reason=f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return JobFailure(error="failed", reason=first_line(error))
 
 
 def is_disk_full(error: OSError) -> bool:

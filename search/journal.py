@@ -1,7 +1,7 @@
 """The study in Optuna's journal: the one place that writes it.
 
 A proposal is one trial for good. Its line of creation carries the proposal index; a second line carries the
-candidate (genome, architecture, predicted latency, fate); parameters and constraint follow from that, so whatever
+candidate (genome, architecture, predicted figures, fate); parameters and constraints follow from that, so whatever
 a crash left out is written again, equal.
 """
 
@@ -22,24 +22,24 @@ from optuna.trial import TrialState as OptunaState
 from pydantic import BaseModel, ConfigDict
 
 from nas_search.errors import InputError
+from nas_search.search.goals import Goals
 from nas_search.search.journal_file import open_storage, repair
 from nas_search.search.trial import TrialRecord, TrialState
 from nas_search.space.genome import Choice
 
 STUDY_NAME = "nas-search"
-DIRECTIONS = [StudyDirection.MINIMIZE, StudyDirection.MINIMIZE]
-METRIC_NAMES = ["latency_ms", "bits_per_byte"]
 PROPOSAL_INDEX, CANDIDATE, OUTCOME = "proposal_index", "candidate", "outcome"
 FACTS = "facts"
-LATENCY_CONSTRAINT = "latency"
-OLD_CONSTRAINTS = "constraints"
-"""The system attribute that dashboards up to 0.21 read."""
 
-Fate = Literal["train", "too_slow", "duplicate"]
+Fate = Literal["train", "over_limit", "duplicate"]
 
 
 class Candidate(BaseModel):
-    """What a proposal came to. ``over_limit_ms`` is predicted latency minus limit, None without a limit."""
+    """What a proposal came to.
+
+    ``figures`` are predicted, by name, ``over`` the shares by which they miss the limits: at most zero within one.
+    ``scored_as`` is the twin that is trained in its place.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,13 +48,20 @@ class Candidate(BaseModel):
     fingerprint: str
     parameters: int
     latency_ms: float
-    over_limit_ms: float | None
+    figures: dict[str, float]
+    over: dict[str, float]
     fate: Fate
-    twin: int | None = None
+    duplicate_of: int | None = None
+    scored_as: str | None = None
+
+    @property
+    def trained_as(self) -> str:
+        """The network to train: the architecture, or its twin."""
+        return self.scored_as or self.architecture
 
 
 class Outcome(BaseModel):
-    """How a trial ended, as stored. ``told_loss`` is the second value that samplers see; None: the trial failed."""
+    """How a trial ended, as stored. ``told_loss`` is the loss that samplers see; None: the trial failed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,11 +77,11 @@ class Outcome(BaseModel):
 class StudyJournal:
     """The study of one run. Only the driver that holds the run's lock may make one."""
 
-    def __init__(self, path: Path, distributions: Mapping[str, CategoricalDistribution]) -> None:
-        """Open, or create. Raises InputError if the file cannot be read as a study."""
+    def __init__(self, path: Path, distributions: Mapping[str, CategoricalDistribution], goals: Goals) -> None:
+        """Open, or create for ``goals``. Raises InputError if the file cannot be read as a study."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         repair(path)
-        self._distributions = dict(distributions)
+        self._distributions, self._goals = dict(distributions), goals
         self._storage = open_storage(path)
         self._study_id = self._create()
 
@@ -82,13 +89,19 @@ class StudyJournal:
         """The study's id; it is created unless it is there, since asking Optuna for either writes a line each time."""
         names = {study.study_name for study in self._storage.get_all_studies()}
         if STUDY_NAME not in names:
-            optuna.create_study(study_name=STUDY_NAME, storage=self._storage, directions=DIRECTIONS)
+            optuna.create_study(study_name=STUDY_NAME, storage=self._storage, directions=self._directions())
         study = optuna.Study(STUDY_NAME, self._storage, sampler=RandomSampler(seed=0))
         if study.metric_names is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(METRIC_NAMES)
+                study.set_metric_names([quantity.name for quantity in self._goals.objectives])
         return self._storage.get_study_id_from_name(STUDY_NAME)
+
+    def _directions(self) -> list[StudyDirection]:
+        return [
+            StudyDirection.MAXIMIZE if quantity.higher_is_better else StudyDirection.MINIMIZE
+            for quantity in self._goals.objectives
+        ]
 
     def facts(self) -> dict[str, Any]:
         """What the study was begun with; empty for a new one."""
@@ -113,7 +126,7 @@ class StudyJournal:
         return self._storage.get_trial(trial_id)
 
     def write_candidate(self, trial: FrozenTrial, candidate: Candidate) -> None:
-        """Store the candidate of a running trial, and whatever of its parameters and constraint is missing."""
+        """Store the candidate of a running trial, and whatever of its parameters and constraints is missing."""
         if CANDIDATE not in trial.user_attrs:
             self._storage.set_trial_user_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
         for name, value in candidate.genome.items():
@@ -121,8 +134,8 @@ class StudyJournal:
             if name not in trial.params:
                 internal = distribution.to_internal_repr(value)
                 self._storage.set_trial_param(trial._trial_id, name, internal, distribution)
-        if candidate.over_limit_ms is not None:
-            self._set_constraint(trial, candidate.over_limit_ms)
+        if candidate.over:
+            self._set_constraints(trial, candidate.over)
 
     def tell(self, trial: FrozenTrial, candidate: Candidate, outcome: Outcome) -> None:
         """End a running trial."""
@@ -130,21 +143,20 @@ class StudyJournal:
         if outcome.told_loss is None:
             self._storage.set_trial_state_values(trial._trial_id, OptunaState.FAIL)
         else:
-            values = [candidate.latency_ms, outcome.told_loss]
+            values = self._goals.values(candidate.figures, outcome.told_loss)
             self._storage.set_trial_state_values(trial._trial_id, OptunaState.COMPLETE, values)
 
     def record(self, trial: FrozenTrial) -> TrialRecord:
         """The trial as it is stored now."""
         return record_of(self._storage.get_trial(trial._trial_id))
 
-    def _set_constraint(self, trial: FrozenTrial, over_limit_ms: float) -> None:
-        """Feasible is <= 0. Written in both forms: samplers read the first, dashboards the second."""
-        stored = self._storage.get_trial(trial._trial_id)
-        if f"{OLD_CONSTRAINTS}:{LATENCY_CONSTRAINT}" not in stored.system_attrs:
-            study = self.study(RandomSampler(seed=0))
-            optuna.Trial(study, trial._trial_id).set_constraint(LATENCY_CONSTRAINT, over_limit_ms)
-        if OLD_CONSTRAINTS not in stored.system_attrs:
-            self._storage.set_trial_system_attr(trial._trial_id, OLD_CONSTRAINTS, [over_limit_ms])
+    def _set_constraints(self, trial: FrozenTrial, over: Mapping[str, float]) -> None:
+        """Feasible is <= 0. Optuna's older form, a list, is left out: samplers would count every constraint twice."""
+        stored = self._storage.get_trial(trial._trial_id).constraints
+        told = optuna.Trial(self.study(RandomSampler(seed=0)), trial._trial_id)
+        for name, share in over.items():
+            if name not in stored:
+                told.set_constraint(name, share)
 
 
 def proposal_index(trial: FrozenTrial) -> int:
@@ -171,6 +183,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         fingerprint=candidate.fingerprint,
         state=outcome.state,
         latency_ms=candidate.latency_ms,
+        figures=candidate.figures,
         parameters=candidate.parameters,
         bits_per_byte=outcome.bits_per_byte,
         extrapolated=outcome.extrapolated,
@@ -178,7 +191,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         rung_scores=outcome.rung_scores,
         seconds=outcome.seconds,
         reason=outcome.reason,
-        twin=candidate.twin,
+        duplicate_of=candidate.duplicate_of,
+        scored_as=candidate.scored_as,
         finished_at=trial.datetime_complete,
     )
 

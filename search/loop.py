@@ -45,10 +45,9 @@ class Active:
         return proposal_index(self.trial)
 
     @property
-    def standing(self) -> Standing:
-        """What rivals see of it."""
-        losses = (rung.bits_per_byte for rung in self.rungs)
-        return Standing(self.candidate.latency_ms, tuple(loss for loss in losses if loss is not None))
+    def losses(self) -> tuple[float, ...]:
+        """Bits per byte at the rungs that it has done."""
+        return tuple(rung.bits_per_byte for rung in self.rungs if rung.bits_per_byte is not None)
 
     @property
     def seconds(self) -> float:
@@ -67,6 +66,7 @@ class SearchLoop:
         training: Training,
     ) -> None:
         self.config, self.journal, self.proposer, self.training = sitting.config, journal, proposer, training
+        self.goals = proposer.goals
         self.executor, self.observer = sitting.executor, sitting.observer
         self.log, self.watch = sitting.log, sitting.watch
         self.penalty_loss = sitting.setting.penalty_loss
@@ -128,18 +128,21 @@ class SearchLoop:
             self.config.sampler,
             self.proposer.space,
             self.config.sampler_options,
+            self.goals,
             seed=self.config.seed,
             proposal_index=index,
         )
         return self.proposer.propose(self.journal.study(sampler), trial, index, self._seen(index))
 
     def _seen(self, index: int) -> Mapping[str, int]:
-        """Numbers of earlier trials by fingerprint; duplicates stand behind their twins."""
-        earlier = {record.fingerprint: record for record in self.told.values() if record.twin is None}
+        """Numbers of earlier trials by fingerprint; duplicates stand behind what they repeat."""
+        earlier = {record.fingerprint: record for record in self.told.values() if record.duplicate_of is None}
         seen = {fingerprint: record.number for fingerprint, record in earlier.items() if record.proposal_index < index}
         running = (active for active in self.active.values() if active.index < index)
         return seen | {
-            active.candidate.fingerprint: active.trial.number for active in running if active.candidate.twin is None
+            active.candidate.fingerprint: active.trial.number
+            for active in running
+            if active.candidate.duplicate_of is None
         }
 
     def _begin(self, trial: FrozenTrial, candidate: Candidate) -> None:
@@ -147,8 +150,8 @@ class SearchLoop:
         self.log.append("proposal", number=trial.number, architecture=candidate.architecture, fate=candidate.fate)
         active = Active(trial, candidate)
         self.active[active.index] = active
-        if candidate.fate == "too_slow":
-            active.outcome = Outcome(state="too_slow", told_loss=self.penalty_loss)
+        if candidate.fate == "over_limit":
+            active.outcome = Outcome(state="over_limit", told_loss=self.penalty_loss)
         elif candidate.fate == "train":
             self._train_on(active)
 
@@ -167,14 +170,14 @@ class SearchLoop:
 
     def _job(self, active: Active, rung: int) -> Job:
         candidate = active.candidate
-        return self.training.rung_job(candidate.architecture, candidate.fingerprint, rung, self.config.seed)
+        return self.training.rung_job(candidate.trained_as, candidate.fingerprint, rung, self.config.seed)
 
     def _decide(self, active: Active) -> Outcome | None:
         """The outcome after a rung, None if the candidate goes up."""
         last = active.rungs[-1]
         if last.failure is not None or last.bits_per_byte is None:
             return self._failed(active, last.failure or "no loss")
-        ladder, standing, rivals = self.training.ladder, active.standing, self._rivals(active)
+        ladder, standing, rivals = self.training.ladder, self._standing(active), self._rivals(active)
         if len(active.rungs) - 1 == ladder.top:
             loss = last.bits_per_byte
             return self._scored(active, "complete", loss)
@@ -185,11 +188,14 @@ class SearchLoop:
     def _rivals(self, active: Active) -> list[Standing]:
         """The trials that a decision may look at; in a deterministic search those told before it was proposed."""
         told = [record for record in self.told.values() if record.trained]
+        others = [self._standing(other) for other in self.active.values() if other is not active]
         if self.config.deterministic:
             last = active.index - self.config.worker_count
-            return [record.standing for record in told if record.proposal_index <= last]
-        others = [other.standing for other in self.active.values() if other is not active]
-        return [record.standing for record in told] + others
+            told, others = [record for record in told if record.proposal_index <= last], []
+        return [self.goals.standing(record.figures, record.rung_scores) for record in told] + others
+
+    def _standing(self, active: Active) -> Standing:
+        return self.goals.standing(active.candidate.figures, active.losses)
 
     def _scored(self, active: Active, state: str, loss: float) -> Outcome:
         return Outcome.model_validate(
@@ -198,7 +204,7 @@ class SearchLoop:
                 "told_loss": loss,
                 "bits_per_byte": loss,
                 "extrapolated": state == "stopped",
-                "rung_scores": active.standing.scores,
+                "rung_scores": active.losses,
                 "seconds": active.seconds,
             }
         )
@@ -207,7 +213,7 @@ class SearchLoop:
         return Outcome(
             state="failed",
             told_loss=None,
-            rung_scores=active.standing.scores,
+            rung_scores=active.losses,
             seconds=active.seconds,
             reason=reason,
         )
@@ -217,21 +223,21 @@ class SearchLoop:
         order = sorted(self.active)[:1] if self.config.deterministic else sorted(self.active)
         for index in order:
             active = self.active[index]
-            outcome = active.outcome or self._outcome_of_twin(active)
+            outcome = active.outcome or self._outcome_of_duplicate(active)
             if outcome is not None:
                 self._finish(active, outcome)
                 return True
         return False
 
-    def _outcome_of_twin(self, active: Active) -> Outcome | None:
-        twin = next((record for record in self.told.values() if record.number == active.candidate.twin), None)
-        if twin is None:
+    def _outcome_of_duplicate(self, active: Active) -> Outcome | None:
+        first = next((record for record in self.told.values() if record.number == active.candidate.duplicate_of), None)
+        if first is None:
             return None
-        if twin.state == "failed":
-            return Outcome(state="duplicate", told_loss=None, reason=f"trial {twin.number} failed: {twin.reason}")
-        loss = self.penalty_loss if twin.bits_per_byte is None else twin.bits_per_byte
+        if first.state == "failed":
+            return Outcome(state="duplicate", told_loss=None, reason=f"trial {first.number} failed: {first.reason}")
+        loss = self.penalty_loss if first.bits_per_byte is None else first.bits_per_byte
         return Outcome(
-            state="duplicate", told_loss=loss, bits_per_byte=twin.bits_per_byte, extrapolated=twin.extrapolated
+            state="duplicate", told_loss=loss, bits_per_byte=first.bits_per_byte, extrapolated=first.extrapolated
         )
 
     def _finish(self, active: Active, outcome: Outcome) -> None:

@@ -1,8 +1,8 @@
-"""From a proposal to a candidate: sample, repair, decode, look for twins, predict the latency."""
+"""From a proposal to a candidate: sample, repair, decode, look for duplicates, predict the figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from nas_search.proxies.twin import TwinRule
+from nas_search.search.goals import Goals, Predict
 from nas_search.search.journal import Candidate, Fate
 from nas_search.search.samplers.base import distributions, genome_of
 from nas_search.space.architecture import Architecture
@@ -26,14 +28,15 @@ _MUTATION_STREAM = 1
 class Proposer:
     """Turns what a sampler proposes into candidates of a space.
 
-    ``predict_ms`` is the latency by the table, ``limit_ms`` the hard limit if there is one. All randomness comes
-    from ``seed`` and the proposal index.
+    ``predict`` gives a workload's figure by the table, ``goals`` say which are asked for and have limits,
+    ``twins`` which networks are trained in their place. All randomness comes from ``seed`` and the proposal index.
     """
 
     space: SearchSpace
-    predict_ms: Callable[[Architecture], float]
-    limit_ms: float | None
+    goals: Goals
+    predict: Predict
     seed: int
+    twins: TwinRule | None = None
 
     def propose(
         self, study: optuna.Study, trial: FrozenTrial, proposal_index: int, seen: Mapping[str, int]
@@ -53,19 +56,20 @@ class Proposer:
             architecture = self._architecture(genome)
         return self._candidate(genome, architecture, seen.get(architecture.fingerprint))
 
-    def _candidate(self, genome: Genome, architecture: Architecture, twin: int | None) -> Candidate:
-        latency_ms = self.predict_ms(architecture)
-        over = None if self.limit_ms is None else latency_ms - self.limit_ms
-        fate: Fate = "too_slow" if over is not None and over > 0 else "train"
+    def _candidate(self, genome: Genome, architecture: Architecture, duplicate_of: int | None) -> Candidate:
+        figures = self.goals.figures(architecture, self.predict)
+        fate: Fate = "over_limit" if self.goals.excess(figures) else "train"
         return Candidate(
             genome={gene.name: value for gene, value in zip(self.space.genes, genome, strict=True)},
             architecture=architecture.notation,
             fingerprint=architecture.fingerprint,
             parameters=architecture.parameters,
-            latency_ms=latency_ms,
-            over_limit_ms=over,
-            fate=fate if twin is None else "duplicate",
-            twin=twin,
+            latency_ms=figures[self.goals.main.name],
+            figures=figures,
+            over=self.goals.over(figures),
+            fate=fate if duplicate_of is None else "duplicate",
+            duplicate_of=duplicate_of,
+            scored_as=None if self.twins is None else self.twins.twin(architecture).notation,
         )
 
     def _normal(self, genome: Genome) -> Genome:
@@ -79,13 +83,13 @@ class Proposer:
             return genome
 
     def _architecture(self, genome: Genome) -> Architecture:
-        """With the widest width that meets the limit where the width is derived; the narrowest if none does."""
+        """With the widest width that meets the limits where the width is derived; the narrowest if none does."""
         if self.space.width == "gene":
             return self.space.decode(genome)
         return self.space.widest(genome, self._fits) or self.space.decode(genome, min(self.space.widths))
 
     def _fits(self, architecture: Architecture) -> bool:
-        return self.limit_ms is None or self.predict_ms(architecture) <= self.limit_ms
+        return not self.goals.excess(self.goals.figures(architecture, self.predict))
 
 
 def sample_params(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:

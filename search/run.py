@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from nas_search.errors import InputError, RunError
-from nas_search.profiler.device import package_version
 from nas_search.profiler.table import LatencyTable
-from nas_search.search.budget import resolve_budget
+from nas_search.profiler.versions import package_version
+from nas_search.proxies.twin import TwinRule
 from nas_search.search.choice import search_front, worth_confirming
 from nas_search.search.config import SearchConfig, content_hash
-from nas_search.search.confirm import ConfirmStage, measure
+from nas_search.search.confirm import ConfirmStage
 from nas_search.search.events import EventLog, Observer, Stopwatch, seconds_by_phase
 from nas_search.search.executors.base import ExecutorFactory
 from nas_search.search.executors.local import LocalExecutor
+from nas_search.search.goals import Goals
 from nas_search.search.jobs import is_disk_full
-from nas_search.search.journal import StudyJournal
+from nas_search.search.journal import StudyJournal, read_facts
+from nas_search.search.latency_limit import latency_limit
 from nas_search.search.loop import SearchLoop
 from nas_search.search.proposer import Proposer
-from nas_search.search.rundir import open_run
+from nas_search.search.rundir import TABLE, open_run
 from nas_search.search.samplers.base import distributions
+from nas_search.search.scoring import decide_twins, twin_note
 from nas_search.search.setting import prepare
 from nas_search.search.sitting import Sitting
 from nas_search.search.study import Facts, Study
-from nas_search.search.table_stage import frozen_table, keep_table
+from nas_search.search.table_stage import frozen_table
 from nas_search.search.training import Training
+from nas_search.search.trial import TrialRecord
 from nas_search.space.kernels.report import check_kernels
 
 VERSIONS = ("nas-search", "torch", "numpy", "optuna")
-SAME = ("space", "corpus", "table", "limit_ms", "penalty_loss")
+SAME = ("space", "corpus", "table", "objectives", "limits", "penalty_loss")
 """Facts in which a resumed study must not differ. Other versions are only worth a note."""
 
 
@@ -46,14 +51,15 @@ def run_search(
     KeyboardInterrupt through once the workers have stopped. In the latter two cases the study is intact, and the
     same call goes on.
     """
-    setting = prepare(config)
-    check_kernels(
-        setting.space.operator_specs(),
-        setting.device.name,
-        dtype=setting.workload.dtype,
-        strict=setting.config.strict_kernels,
-        note=observer.note,
-    )
+    setting = prepare(config, run_dir / TABLE)
+    if setting.source.measures:
+        check_kernels(
+            setting.space.operator_specs(),
+            setting.device.kind,
+            dtype=setting.workload.dtype,
+            strict=setting.config.strict_kernels,
+            note=observer.note,
+        )
     try:
         with open_run(run_dir, setting.config, setting.space) as run:
             log = EventLog(run.events)
@@ -72,57 +78,48 @@ def run_search(
 def _all_stages(sitting: Sitting) -> None:
     """Table, budget, search, confirmation; each does what earlier sittings left to do."""
     sitting.log.append("sitting", versions=_versions())
-    table = frozen_table(sitting)
-    limit_ms = _limit(sitting, table)
     setting = sitting.setting
-    journal = StudyJournal(sitting.run.journal, distributions(setting.space.genes))
-    _begin(sitting, journal, table, limit_ms)
-    training = Training(sitting.run.path, setting.corpus.path, setting.config.recipe, setting.ladder)
-    proposer = Proposer(
-        space=setting.space,
-        predict_ms=lambda architecture: table.predict_ms(architecture, setting.workload),
-        limit_ms=limit_ms,
-        seed=setting.config.seed,
-    )
+    twins = _twins(sitting)
+    table = frozen_table(sitting)
+    goals = setting.goals.with_budget(latency_limit(sitting, table))
+    journal = StudyJournal(sitting.run.journal, distributions(setting.space.genes), goals)
+    _begin(sitting, journal, table, goals, twins)
+    config = setting.config
+    training = Training(sitting.run.path, setting.corpus.path, config.recipe, setting.ladder, config.train_device)
+    proposer = Proposer(setting.space, goals, table.predict, seed=config.seed, twins=twins)
     sitting.observer.phase("search", setting.config.trials)
     SearchLoop(sitting, journal, proposer, training).run()
-    front = search_front([journal.record(trial) for trial in journal.trials()])
+    records = [journal.record(trial) for trial in journal.trials()]
+    front = search_front(records, goals)
     if not front:
-        sitting.observer.note("no trial reached the top rung: nothing to confirm")
+        sitting.observer.note(_why_no_front(records, goals))
         return
-    reference = (limit_ms or front[-1].latency_ms, setting.penalty_loss)
-    members = worth_confirming(front, setting.config.confirm_members, reference)
+    reference = goals.reference(records, setting.penalty_loss)
+    members = worth_confirming(front, setting.config.confirm_members, goals, reference)
     if members:
         ConfirmStage(sitting, training, clock=table.clock).run(members)
 
 
-def _limit(sitting: Sitting, table: LatencyTable) -> float | None:
-    """The latency limit. A table that was recorded for an impossible one is not lost."""
-    config, setting = sitting.config, sitting.setting
-    if config.latency_budget is None:
-        return None
-    try:
-        return resolve_budget(
-            config.latency_budget,
-            table,
-            setting.space,
-            setting.workload,
-            lambda architecture: measure(sitting, [architecture.notation], table.clock)[0].latency_ms,
-        )
-    except InputError as error:
-        kept = None if config.table else keep_table(sitting.run)
-        raise InputError(f"{error}; --table {kept} spares another recording" if kept else str(error)) from None
+def _twins(sitting: Sitting) -> TwinRule | None:
+    """How candidates are scored, as it was when the study began, or decided now; a note if it is as twins."""
+    stored = read_facts(sitting.run.journal) if sitting.run.journal.exists() else {}
+    twins = Facts.model_validate(stored).twins if stored else decide_twins(sitting.setting)
+    if twins is not None:
+        sitting.observer.note(twin_note(sitting.setting, twins))
+    return twins
 
 
-def _begin(sitting: Sitting, journal: StudyJournal, table: LatencyTable, limit_ms: float | None) -> None:
+def _begin(sitting: Sitting, journal: StudyJournal, table: LatencyTable, goals: Goals, twins: TwinRule | None) -> None:
     """Store what the study is a function of, or compare. Raises InputError, naming what differs."""
     setting = sitting.setting
     facts = Facts(
         space=content_hash(setting.space.model_dump(mode="json")),
         corpus=setting.corpus.hash,
         table=table.hash,
-        limit_ms=limit_ms,
+        objectives=tuple(quantity.name for quantity in goals.objectives),
+        limits=tuple(map(str, goals.limits)),
         penalty_loss=setting.penalty_loss,
+        twins=twins,
         versions=_versions(),
     )
     stored = journal.facts()
@@ -138,6 +135,13 @@ def _begin(sitting: Sitting, journal: StudyJournal, table: LatencyTable, limit_m
             )
     if before.versions != facts.versions:
         sitting.observer.note(f"versions changed since the study began: {before.versions}, now {facts.versions}")
+
+
+def _why_no_front(records: Sequence[TrialRecord], goals: Goals) -> str:
+    if not records or any(record.trained for record in records):
+        return "no trial reached the top rung: nothing to confirm"
+    limits = ", ".join(map(str, goals.limits))
+    return f"none of {len(records)} proposals is within the limits ({limits}): nothing was trained"
 
 
 def _versions() -> dict[str, str]:

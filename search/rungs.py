@@ -27,9 +27,9 @@ _FIXED_SHARE_STREAM = 2
 
 
 class Standing(NamedTuple):
-    """A candidate's predicted latency, and its loss at each rung that it reached, in bits per byte."""
+    """A candidate's known objectives, less is better, and its loss at each rung that it reached, in bits per byte."""
 
-    latency_ms: float
+    known: tuple[float, ...]
     scores: tuple[float, ...]
 
 
@@ -60,13 +60,13 @@ class Ladder:
     def goes_up(self, candidate: Standing, rivals: Sequence[Standing], *, seed: int, proposal_index: int) -> bool:
         """Whether a candidate that finished a rung below the top trains on.
 
-        It does while it may still enter the front, i.e. unless a rival at most as slow beats it by the margin.
+        It does while it may still enter the front, i.e. unless a rival that is as good in all known objectives beats
+        it by the margin.
         """
         rung = len(candidate.scores) - 1
         bar = candidate.scores[rung] - self.margin(rung)
         beaten = any(
-            rival.latency_ms <= candidate.latency_ms and len(rival.scores) > rung and rival.scores[rung] < bar
-            for rival in rivals
+            len(rival.scores) > rung and rival.scores[rung] < bar and _as_good(rival, candidate) for rival in rivals
         )
         return not beaten or in_fixed_share(seed, proposal_index)
 
@@ -80,6 +80,11 @@ class Ladder:
             changes = [rival.scores[rung] - rival.scores[rung - 1] for rival in rivals if len(rival.scores) > rung]
             loss += median(changes) if changes else 0.0
         return loss
+
+
+def _as_good(rival: Standing, candidate: Standing) -> bool:
+    """Whether a rival is nowhere worse in what is known beforehand."""
+    return all(theirs <= own for theirs, own in zip(rival.known, candidate.known, strict=True))
 
 
 def in_fixed_share(seed: int, proposal_index: int) -> bool:

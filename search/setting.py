@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import log2
+from pathlib import Path
 
-from nas_search.errors import InputError
-from nas_search.profiler.device import Device, resolve_device
+from nas_search.profiler.device import Device
+from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.workload import Workload
 from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.proxies.schedule import check_rungs
 from nas_search.search.budget import parse_budget
 from nas_search.search.config import SearchConfig
+from nas_search.search.goals import Goals
+from nas_search.search.latency_source import LatencySource, find_source, uncovered
 from nas_search.search.rungs import Ladder
 from nas_search.search.samplers.factory import check_sampler
 from nas_search.space.search_space import SearchSpace, load_space
@@ -19,14 +23,32 @@ from nas_search.space.search_space import SearchSpace, load_space
 
 @dataclass(frozen=True)
 class Setting:
-    """A resolved configuration with its space (vocabulary filled in), device, workload, text and rungs."""
+    """A resolved configuration with its space (vocabulary filled in), source of latencies, goals, text and rungs.
+
+    The latency budget is not in ``goals`` yet: it may depend on a table.
+    """
 
     config: SearchConfig
     space: SearchSpace
-    device: Device
-    workload: Workload
+    source: LatencySource
+    goals: Goals
     corpus: Corpus
     ladder: Ladder
+
+    @property
+    def device(self) -> Device:
+        """Whose latency counts."""
+        return self.source.device
+
+    @property
+    def workload(self) -> Workload:
+        """The search's own, which a latency budget is about."""
+        return self.workloads[0]
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """All workloads of objectives and limits, its own first."""
+        return self.goals.workloads
 
     @property
     def penalty_loss(self) -> float:
@@ -39,23 +61,28 @@ class Setting:
         return self.config.confirm_tokens or self.config.tokens
 
 
-def prepare(config: SearchConfig) -> Setting:
-    """Find and check everything that a configuration names. Raises InputError."""
+def prepare(config: SearchConfig, frozen_table: Path) -> Setting:
+    """Find and check everything that a configuration names. Raises InputError.
+
+    ``frozen_table`` is where the run has its table, if it was begun before.
+    """
     config = config.resolved()
     check_sampler(config.sampler, config.sampler_options)
-    device = resolve_device(config.device)
-    workload = Workload.parse(config.workload)
     space = load_space(config.space)
     if config.latency_budget is not None:
         parse_budget(config.latency_budget)
     ladder = Ladder.build(config.tokens, config.lowest_rung)
     check_rungs(config.recipe, ladder.tokens)
-    corpus = load_corpus(config.data, config.tokenizer)
-    if space.vocabulary not in {None, corpus.vocabulary}:
-        raise InputError(
-            f"space {space.name}: vocabulary {space.vocabulary}, but the data {corpus.name} has {corpus.vocabulary}; "
-            f"leave it out of the space"
-        )
-    setting = Setting(config, space.with_vocabulary(corpus.vocabulary), device, workload, corpus, ladder)
+    corpus = cache(lambda: load_corpus(config.data, config.tokenizer))  # takes long the first time
+
+    def whole_space() -> SearchSpace:
+        return space if space.vocabulary is not None else space.with_vocabulary(corpus().vocabulary)
+
+    def lacks(table: LatencyTable) -> list[str]:
+        return uncovered(table, whole_space(), Goals.of(config, table.device.default_dtype).workloads)
+
+    source = find_source(config.device, given=config.table, frozen=frozen_table, estimate=config.estimate, lacks=lacks)
+    goals = Goals.of(config, source.device.default_dtype)
+    setting = Setting(config, whole_space(), source, goals, corpus(), ladder)
     check_rungs(config.recipe, [setting.confirm_tokens])
     return setting

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nas_search.errors import InputError
+from nas_search.profiler.measurement import Source
 from nas_search.profiler.table import LatencyTable
+from nas_search.proxies.twin import TwinRule
 from nas_search.search.choice import choose_winner, confirmed_front, search_front
 from nas_search.search.config import SearchConfig
 from nas_search.search.confirm import read_confirmations
 from nas_search.search.events import seconds_by_phase
 from nas_search.search.front import Point, hypervolume
+from nas_search.search.goals import Goals
 from nas_search.search.journal import CANDIDATE, read_facts, read_trials, record_of
 from nas_search.search.rundir import RunDirectory, read_run
 from nas_search.search.trial import Confirmation, TrialRecord
@@ -30,8 +33,9 @@ JOB_PHASES = frozenset({"table", "training", "measuring"})
 class Facts(BaseModel):
     """What a study was begun with. A search is a function of these and of its configuration.
 
-    ``limit_ms`` is the latency limit, None without a budget; ``penalty_loss`` in bits per byte is that of a model
-    which knows nothing, and stands for candidates that are too slow.
+    ``objectives`` and ``limits`` are all there are, the main workload's latency budget included, in canonical form.
+    ``penalty_loss`` in bits per byte is that of a model which knows nothing, and stands for candidates over a limit.
+    ``twins`` says how candidates are scored in a search that does not train them as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,9 +43,16 @@ class Facts(BaseModel):
     space: str
     corpus: str
     table: str
-    limit_ms: float | None
+    objectives: tuple[str, ...]
+    limits: tuple[str, ...]
     penalty_loss: float
+    twins: TwinRule | None = None
     versions: dict[str, str]
+
+    @property
+    def goals(self) -> Goals:
+        """Objectives and limits."""
+        return Goals.stored(self.objectives, self.limits)
 
 
 class Study:
@@ -57,6 +68,7 @@ class Study:
         facts = read_facts(run.journal) if begun else {}
         try:
             self.facts = Facts.model_validate(facts) if facts else None
+            self.goals = self.facts.goals if self.facts else Goals.of(self.config)
             records = [record_of(trial) for trial in trials if CANDIDATE in trial.user_attrs]
         except (ValidationError, KeyError, ValueError) as error:
             raise InputError(f"{run.journal}: damaged, not a study of this program ({_one_line(error)})") from None
@@ -72,16 +84,16 @@ class Study:
         return sorted(self._records, key=lambda record: record.proposal_index)
 
     def front(self) -> list[TrialRecord]:
-        """Non-dominated trials by predicted latency and the loss at the top rung, fastest first."""
-        return search_front(self.records())
+        """Non-dominated trials by predicted figures and the loss at the top rung, fastest first."""
+        return search_front(self.records(), self.goals)
 
     def confirmed_front(self) -> list[TrialRecord]:
-        """Non-dominated confirmed trials by measured latency and the mean loss over seeds, fastest first."""
-        return confirmed_front(self.records())
+        """Non-dominated confirmed trials by confirmed figures and the mean loss over seeds, fastest first."""
+        return confirmed_front(self.records(), self.goals)
 
     def winner(self) -> TrialRecord | None:
-        """The winner: the lowest confirmed loss within the budget if there is one; None before the last stage."""
-        return choose_winner(self.records(), self.limit_ms)
+        """The winner: the lowest confirmed loss within all limits if there is one; None before the last stage."""
+        return choose_winner(self.records(), self.goals)
 
     def winner_weights(self) -> Path | None:
         """The winner's weights (safetensors), those of its best seed."""
@@ -92,13 +104,18 @@ class Study:
 
     @property
     def limit_ms(self) -> float | None:
-        """The latency limit in the workload's unit, None without a budget or before the study began."""
-        return self.facts.limit_ms if self.facts else None
+        """The limit on the search's own workload, None without one or before the study began."""
+        return self.goals.main_limit
 
     @cached_property
     def table(self) -> LatencyTable:
         """The latency table that the search used. Raises InputError before it is recorded."""
         return LatencyTable.load(self._run.table)
+
+    @property
+    def source(self) -> Source:
+        """Where predicted figures are from: a recorded table, or an estimate. Raises InputError as the table does."""
+        return self.table.source
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -113,23 +130,22 @@ class Study:
         return 1 - jobs / total if total else 0.0
 
     def reference(self) -> Point:
-        """The reference point of hypervolumes: the limit, or the slowest trial, and the penalty loss."""
-        slowest = max((record.latency_ms for record in self._records), default=1.0)
-        return self.limit_ms or slowest, self.facts.penalty_loss if self.facts else 8.0
+        """The reference point of hypervolumes: limits, or the worst that was seen, and the penalty loss."""
+        return self.goals.reference(self._records, self.facts.penalty_loss if self.facts else 8.0)
 
     def hypervolume(self, reference: Point | None = None) -> float:
-        """Hypervolume of the front in ms x bits per byte."""
-        return hypervolume([record.point for record in self.front()], reference or self.reference())
+        """Hypervolume of the front, in the product of all objectives' units."""
+        return hypervolume([self.goals.point(record) for record in self.front()], reference or self.reference())
 
     def hypervolume_history(self, reference: Point | None = None) -> list[tuple[int, float]]:
         """(trials trained, hypervolume of the front by then), in the order of proposals."""
-        return hypervolume_history(self.records(), reference or self.reference())
+        return hypervolume_history(self.records(), self.goals, reference or self.reference())
 
     def dataframe(self) -> pd.DataFrame:
         """One row for each trial, confirmed figures as columns."""
         import pandas as pd
 
-        return pd.DataFrame([_row(record) for record in self.records()])
+        return pd.DataFrame([_row(record, self.goals) for record in self.records()])
 
 
 def _with_confirmations(
@@ -138,31 +154,42 @@ def _with_confirmations(
     """The records; each confirmation stands at the trial that was trained, not at its duplicates."""
     return tuple(
         record.model_copy(update={"confirmed": confirmations.get(record.fingerprint)})
-        if record.twin is None
+        if record.duplicate_of is None
         else record
         for record in records
     )
 
 
-def hypervolume_history(records: Sequence[TrialRecord], reference: Point) -> list[tuple[int, float]]:
+def hypervolume_history(records: Sequence[TrialRecord], goals: Goals, reference: Point) -> list[tuple[int, float]]:
     """(trials trained, hypervolume by then) after each trained record."""
     points: list[Point] = []
     history = []
     trained = (record for record in records if record.trained)
     for count, record in enumerate(trained, start=1):
         if record.state == "complete":
-            points.append(record.point)
+            points.append(goals.point(record))
         history.append((count, hypervolume(points, reference)))
     return history
 
 
-def _row(record: TrialRecord) -> dict[str, Any]:
-    row = record.model_dump(exclude={"confirmed", "rung_scores"})
+def _row(record: TrialRecord, goals: Goals) -> dict[str, Any]:
+    row = record.model_dump(exclude={"confirmed", "rung_scores", "figures"})
     confirmed = record.confirmed
     return row | {
-        "confirmed_latency_ms": confirmed.latency.latency_ms if confirmed else None,
+        "confirmed_latency_ms": confirmed.latency.value if confirmed and confirmed.latency else None,
         "confirmed_bits_per_byte": confirmed.bits_per_byte if confirmed else None,
+        **_further(record, goals),
     }
+
+
+def _further(record: TrialRecord, goals: Goals) -> dict[str, float | None]:
+    """Two columns for each further workload: ``memory:1024 (MiB, predicted)`` and the same measured."""
+    columns: dict[str, float | None] = {}
+    for quantity in goals.further:
+        measured = record.measured(quantity.name)
+        columns[f"{quantity.name} ({quantity.unit}, predicted)"] = record.figures[quantity.name]
+        columns[f"{quantity.name} ({quantity.unit}, measured)"] = measured.value if measured else None
+    return columns
 
 
 def _one_line(error: Exception) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from nas_search.errors import InputError, RunError
 from nas_search.files import write_atomic
+from nas_search.profiler import recorded
+from nas_search.profiler.estimated_table import estimate_table
 from nas_search.profiler.table import LatencyTable
 from nas_search.search.batch import run_jobs
 from nas_search.search.executors.base import JobProgress
 from nas_search.search.jobs import Job
+from nas_search.search.latency_source import LatencySource, uncovered
 from nas_search.search.rundir import TABLE, RunDirectory
 from nas_search.search.setting import Setting
 from nas_search.search.sitting import Sitting
@@ -22,21 +24,19 @@ measuring again errs as much."""
 
 
 def frozen_table(sitting: Sitting) -> LatencyTable:
-    """The run's table: the one that is there, or the given one copied, or one recorded now.
+    """The run's table: the one that is there, or one copied, estimated or recorded now.
 
     Raises InputError if it is of another device, or lacks something of the space; RunError if it predicts badly.
     """
-    run, config = sitting.run, sitting.config
+    run, config, source = sitting.run, sitting.config, sitting.setting.source
     if not run.table.exists():
-        if config.table is None:
-            _record(sitting)
-        else:
-            _copy(config.table, run.table)
+        _make(sitting, source)
     elif config.table is not None and config.table.exists():
         _require_same(config.table, run.table)
     table = LatencyTable.load(run.table)
-    table.require_device(sitting.setting.device)
+    table.require_device(source.device)
     _require_cover(table, sitting.setting, config.table or run.table)
+    _say_source(table, source, sitting)
     _judge(table, sitting)
     return table
 
@@ -45,18 +45,23 @@ def keep_table(run: RunDirectory) -> Path | None:
     """Copy a run's table to the user's cache, since its directory is about to go. None if there is no table."""
     if not run.table.exists():
         return None
-    table = LatencyTable.load(run.table)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "nas-search" / "tables" / f"{table.device.name}-{table.hash[:12]}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.save(path)
-    return path
+    return recorded.keep_table(LatencyTable.load(run.table))
+
+
+def _make(sitting: Sitting, source: LatencySource) -> None:
+    setting, target = sitting.setting, sitting.run.table
+    if source.table is not None:
+        _copy(source.table, target)
+    elif source.known is not None:
+        estimate_table(setting.space, setting.workloads, source.device, source.known).save(target)
+    else:
+        _record(sitting)
 
 
 def _record(sitting: Sitting) -> None:
     arguments = {
         "space": sitting.setting.space.model_dump(mode="json"),
-        "workload": sitting.config.workload,
+        "workloads": [str(workload) for workload in sitting.setting.workloads],
         "device": sitting.config.device,
         "seed": sitting.config.seed,
         "output": TABLE,
@@ -90,21 +95,24 @@ def _require_same(given: Path, frozen: Path) -> None:
 
 
 def _require_cover(table: LatencyTable, setting: Setting, path: Path) -> None:
-    space = setting.space
-    reasons = table.covers(
-        space.operator_specs(),
-        space.widths,
-        setting.workload,
-        vocabulary=setting.corpus.vocabulary,
-        meta_tokens=space.meta_tokens,
-    )
+    reasons = uncovered(table, setting.space, setting.workloads)
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        raise InputError(f"table {path}: does not cover space {space.name}: {reasons[0]}{more}")
+        raise InputError(f"table {path}: does not cover space {setting.space.name}: {reasons[0]}{more}")
+
+
+def _say_source(table: LatencyTable, source: LatencySource, sitting: Sitting) -> None:
+    """That nothing will be measured, where that is so."""
+    if source.measures:
+        return
+    kind = "estimates from published rates" if table.source == "estimate" else "sums of a recorded table"
+    sitting.observer.note(f"device '{table.device.name}' is not on this machine: its latencies are {kind}")
 
 
 def _judge(table: LatencyTable, sitting: Sitting) -> None:
-    check = table.record(sitting.setting.workload).check
+    if table.source == "estimate":
+        return
+    check = table.check(sitting.setting.workload)
     observer = sitting.observer
     if check is None:
         observer.note("latency table: not checked against networks held out")

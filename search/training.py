@@ -19,12 +19,16 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 @dataclass(frozen=True)
 class Training:
-    """Makes training jobs and finds their results. Candidates are told apart by fingerprint."""
+    """Makes training jobs and finds their results. Candidates are told apart by fingerprint.
+
+    What is trained is a candidate or its twin, on ``device``.
+    """
 
     run_dir: Path
     corpus: Path
     recipe: TrainingRecipe
     ladder: Ladder
+    device: str
 
     def rung_job(self, architecture: str, fingerprint: str, rung: int, seed: int) -> Job:
         """Train a candidate of the search up to ``rung``, going on from the rung below."""
@@ -64,5 +68,5 @@ class Training:
         shutil.rmtree(self.run_dir / str(job.arguments["checkpoints"]), ignore_errors=True)
 
     def _job(self, name: str, **arguments: Any) -> Job:
-        constant = {"corpus": str(self.corpus), "recipe": self.recipe.model_dump(mode="json")}
+        constant = {"corpus": str(self.corpus), "recipe": self.recipe.model_dump(mode="json"), "device": self.device}
         return Job(name=name, kind="train", arguments={**arguments, **constant})

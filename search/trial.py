@@ -1,4 +1,4 @@
-"""One row of a study: an architecture with its latency, its score and what became of it."""
+"""One row of a study: an architecture with its figures, its score and what became of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from nas_search.profiler.measurement import Measurement
-from nas_search.search.rungs import Standing
 
-TrialState = Literal["running", "complete", "stopped", "too_slow", "duplicate", "failed"]
+TrialState = Literal["running", "complete", "stopped", "over_limit", "duplicate", "failed"]
 TRAINED: frozenset[TrialState] = frozenset({"complete", "stopped", "failed"})
 """States of trials that were given to training; they count against ``trials``, the others only as proposals."""
 
@@ -26,13 +25,23 @@ class SeedScore(BaseModel):
 
 
 class Confirmation(BaseModel):
-    """What the last stage found: latency measured end to end, and the loss after longer training, by seed."""
+    """What the last stage found: figures measured end to end, and the loss after longer training, by seed.
+
+    ``latency`` is that of the search's own workload, None where the device is not here; ``figures`` are those of
+    others, by name. The losses are those of twins in a search that trains these.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    latency: Measurement
+    latency: Measurement | None
+    figures: dict[str, Measurement] = Field(default_factory=dict)
     tokens: int
     scores: tuple[SeedScore, ...] = Field(min_length=1)
+
+    def measured(self, workload: str) -> Measurement | None:
+        """The measurement of a workload, by its canonical name; None if there is none."""
+        own = self.latency is not None and self.latency.workload == workload
+        return self.latency if own else self.figures.get(workload)
 
     @property
     def bits_per_byte(self) -> float:
@@ -48,10 +57,11 @@ class Confirmation(BaseModel):
 class TrialRecord(BaseModel):
     """A proposal and what became of it.
 
-    ``latency_ms`` is the table's prediction. ``bits_per_byte`` is the loss at the top rung: reached (``complete``),
-    extrapolated from ``rung`` (``stopped``), the twin's (``duplicate``), or None. ``rung_scores`` are the losses
-    at rungs 0 to ``rung``. ``seconds`` is training time, ``reason`` says why a trial failed, ``twin`` is the
-    number of the trial that a duplicate repeats.
+    ``figures`` are predicted, by name and each in its own unit; ``latency_ms`` is that of the search's own workload.
+    ``bits_per_byte`` is the loss at the top rung: reached (``complete``), extrapolated from ``rung`` (``stopped``),
+    that of the trial ``duplicate_of`` (``duplicate``), or None. ``rung_scores`` are the losses at rungs 0 to ``rung``.
+    ``seconds`` is training time, ``reason`` says why a trial failed, ``duplicate_of`` is the number of the trial that a
+    duplicate repeats, ``scored_as`` the twin that was trained in its place.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +72,7 @@ class TrialRecord(BaseModel):
     fingerprint: str
     state: TrialState
     latency_ms: float
+    figures: dict[str, float]
     parameters: int
     bits_per_byte: float | None = None
     extrapolated: bool = False
@@ -69,9 +80,14 @@ class TrialRecord(BaseModel):
     rung_scores: tuple[float, ...] = ()
     seconds: float = 0.0
     reason: str | None = None
-    twin: int | None = None
+    duplicate_of: int | None = None
+    scored_as: str | None = None
     finished_at: datetime | None = None
     confirmed: Confirmation | None = None
+
+    def measured(self, workload: str) -> Measurement | None:
+        """What the last stage measured for a workload; None if it did not."""
+        return self.confirmed.measured(workload) if self.confirmed else None
 
     @property
     def trained(self) -> bool:
@@ -79,13 +95,6 @@ class TrialRecord(BaseModel):
         return self.state in TRAINED
 
     @property
-    def point(self) -> tuple[float, float]:
-        """(latency_ms, bits_per_byte) of a complete trial."""
-        if self.bits_per_byte is None:
-            raise ValueError(f"trial {self.number} ({self.state}) has no loss")
-        return self.latency_ms, self.bits_per_byte
-
-    @property
-    def standing(self) -> Standing:
-        """What rivals on the ladder see of it."""
-        return Standing(self.latency_ms, self.rung_scores)
+    def trained_as(self) -> str:
+        """The network that was trained: the architecture, or its twin."""
+        return self.scored_as or self.architecture

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
 from comparison import Comparison, Rounds, Row, Run, Timer, summarise, take_turns
 from torch import Tensor
 
-from nas_search.profiler.device import package_version
+from nas_search.profiler.cuda.nvml import Nvml as DeviceLibrary
+from nas_search.profiler.known_devices import find_known
 from nas_search.profiler.timing import garbage_collector_off
+from nas_search.profiler.versions import package_version
 from nas_search.space.decode_graph import Capture, cuda_capture
 from nas_search.space.kernels import causal_conv1d, fla, flash_attention, mamba_ssm
 
@@ -25,14 +26,6 @@ HALF_AGREEMENT = 5e-2
 HEAD_START_BYTES = 1 << 31
 COPIED_BYTES = 1 << 30
 WARM_UPS = 2
-# Memory bandwidth in bytes per second, by the name that the driver gives: NVIDIA's data sheets.
-PUBLISHED_BANDWIDTH = {
-    "NVIDIA A100-SXM4-40GB": 1.555e12,
-    "NVIDIA A100-SXM4-80GB": 2.039e12,
-    "NVIDIA H100 PCIe": 2.0e12,
-    "NVIDIA H100 80GB HBM3": 3.35e12,
-    "NVIDIA H200": 4.8e12,
-}
 PACKAGES = ("torch", "triton", *(module.PACKAGE for module in (flash_attention, mamba_ssm, causal_conv1d, fla)))
 
 
@@ -101,32 +94,18 @@ class EventTimer:
         return before.elapsed_time(after)
 
 
-class Nvml:
-    """What the driver says, as far as pynvml can be imported and knows the device."""
+class Nvml(DeviceLibrary):
+    """What the driver says of a device, as far as pynvml can be imported and knows it."""
 
     def __init__(self, device: torch.device) -> None:
-        self._library: Any = None
-        try:
-            library = import_module("pynvml")
-            library.nvmlInit()
-            # By its identifier: the driver counts devices that CUDA may not see.
-            uuid = torch.cuda.get_device_properties(device).uuid
-            self._handle = library.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-            self._library = library
-        except Exception as error:
-            # No package, no library of the driver, no such device: nothing else depends on it.
-            print(f"clocks and driver are unknown: {type(error).__name__}: {error}")
+        super().__init__(str(torch.cuda.get_device_properties(device).uuid))
+        if self.failure is not None:
+            print(f"clocks and driver are unknown: {self.failure}")
 
     def clocks(self) -> Clocks | None:
         """Right now."""
-        if self._library is None:
-            return None
-        kinds = (self._library.NVML_CLOCK_SM, self._library.NVML_CLOCK_MEM)
-        return Clocks(*(self._library.nvmlDeviceGetClockInfo(self._handle, kind) for kind in kinds))
-
-    def driver(self) -> str | None:
-        """Its version."""
-        return None if self._library is None else str(self._library.nvmlSystemGetDriverVersion())
+        multiprocessors, memory = self.mhz()
+        return None if multiprocessors is None or memory is None else Clocks(multiprocessors, memory)
 
 
 def gpu_bench(device: torch.device, nvml: Nvml) -> Bench:
@@ -141,8 +120,14 @@ def gpu_bench(device: torch.device, nvml: Nvml) -> Bench:
         cache_bytes=properties.L2_cache_size,
         copied_bytes=COPIED_BYTES,
         agreement=HALF_AGREEMENT,
-        published=PUBLISHED_BANDWIDTH.get(properties.name),
+        published=published_bandwidth(properties),
     )
+
+
+def published_bandwidth(properties: Any) -> float | None:
+    """Of the memory in bytes per second, by the name that the driver gives; None for an unknown device."""
+    known = find_known(properties.name, properties.total_memory)
+    return None if known is None else known.bandwidth_bytes_per_s
 
 
 def device_facts(device: torch.device, nvml: Nvml) -> dict[str, Any]:
@@ -155,6 +140,6 @@ def device_facts(device: torch.device, nvml: Nvml) -> dict[str, Any]:
         "compute_capability": f"{properties.major}.{properties.minor}",
         "memory_bytes": properties.total_memory,
         "cache_bytes": properties.L2_cache_size,
-        "published_bandwidth": PUBLISHED_BANDWIDTH.get(properties.name),
+        "published_bandwidth": published_bandwidth(properties),
         "versions": {name: package_version(name) for name in (*PACKAGES, "fla-core", "nas-search")},
     }

@@ -63,7 +63,7 @@ def steps(study: Study) -> list[Step]:
     finished = [record for record in study.records() if record.trained and record.finished_at is not None]
     for record in sorted(finished, key=lambda record: (record.finished_at, record.number)):
         trained += cost[record.rung] if record.rung is not None else 0
-        done.append(Step(trained, record.point if record.state == "complete" else None))
+        done.append(Step(trained, study.goals.point(record) if record.state == "complete" else None))
     return done
 
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import signal
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from nas_search.child_process import ask, how_it_ended, start_child, stop_child
 from nas_search.search.executors.base import JobEvent, JobFinished, JobProgress
 from nas_search.search.jobs import FUNCTIONS, Job, JobFailure, JobKind
 
@@ -24,9 +22,6 @@ WORKER_MODULE = "nas_search.search.executors.worker"
 WORKER_LOG = "workers.log"
 # A worker that dies at a job may have been the victim of something else; one that dies twice was not.
 ATTEMPTS = 2
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# A process that closed its output has this long to end by itself.
-EXIT_SECONDS = 5.0
 _READ_BYTES = 1 << 16
 
 
@@ -59,7 +54,7 @@ class LocalExecutor:
         self._queue.clear()
         for index, worker in enumerate(self._slots):
             if worker is not None:
-                worker.kill()
+                stop_child(worker.process)
                 self._slots[index] = None
         self._selector.close()
 
@@ -95,7 +90,7 @@ class LocalExecutor:
         self._selector.unregister(worker.output)
         self._slots[self._slots.index(worker)] = None
         job, attempts = worker.job, worker.attempts - 1
-        cause = worker.death()
+        cause = how_it_ended(worker.process)
         if job is None:
             return []
         if attempts > 0:
@@ -110,14 +105,7 @@ class _Worker:
 
     def __init__(self, run_dir: Path) -> None:
         with (run_dir / WORKER_LOG).open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", WORKER_MODULE, str(run_dir)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": _search_path()},
-                start_new_session=True,  # Ctrl-C is for the driver
-            )
+            self.process = start_child(WORKER_MODULE, str(run_dir), log=log)
         self.job: Job | None = None
         self.attempts = 0
         self._partial = b""
@@ -136,13 +124,7 @@ class _Worker:
     def start(self, job: Job, attempts: int, function: str) -> None:
         """Send a job. A worker that is dead by now is noticed when its output ends."""
         self.job, self.attempts = job, attempts
-        request = json.dumps({"job": job.model_dump(mode="json"), "function": function}) + "\n"
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(request.encode())
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return
+        ask(self.process, {"job": job.model_dump(mode="json"), "function": function})
 
     def read_lines(self) -> list[bytes] | None:
         """Whole lines that have arrived; None if it is dead."""
@@ -162,36 +144,3 @@ class _Worker:
         failure = message["finished"]
         name, self.job = self.job.name, None
         return JobFinished(name, None if failure is None else JobFailure.model_validate(failure))
-
-    def kill(self) -> None:
-        """End it now, if it has not ended."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                _close(pipe)
-
-    def death(self) -> str:
-        """How a worker whose output has ended came to its end, for people."""
-        try:
-            code = self.process.wait(EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = -signal.SIGKILL
-        self.kill()
-        if code >= 0:
-            return f"exit code {code}"
-        name = signal.Signals(-code).name
-        return f"{name}, probably out of memory" if name == "SIGKILL" else name
-
-
-def _close(pipe: IO[bytes]) -> None:
-    """Close a pipe whose other end may be gone with something left to write."""
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        return
-
-
-def _search_path() -> str:
-    """Where this process finds modules, so that a worker finds the same ones."""
-    return os.pathsep.join(path for path in sys.path if path)

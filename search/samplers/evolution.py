@@ -12,6 +12,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nas_search.search.front import ranks
+from nas_search.search.goals import Goals
 from nas_search.search.samplers.base import GenomeSampler, genome_of
 from nas_search.space.genome import Genome
 from nas_search.space.search_space import SearchSpace
@@ -25,19 +26,22 @@ limit, none was better in all columns; small populations and small samples were 
 class AgingEvolution(GenomeSampler):
     """The population is the last ``population`` completed trials; until there are as many, members are random.
 
-    Ages are proposal indices, so that a trial which finishes late is no younger for it. With a latency constraint
-    the parent is the member of the sample with the lowest loss that meets it, or the fastest if none does;
-    without one it is a non-dominated member of the sample, since lowest loss alone drifts to the slowest.
+    Ages are proposal indices, so that a trial which finishes late is no younger for it. The parent is a member of the
+    sample within all limits that no other one dominates in the objectives without a limit: with a limit on latency
+    that of lowest loss, without any a member of the front, since lowest loss alone drifts to the slowest. If none
+    is within the limits it is the one that misses them least.
     """
 
     def __init__(
         self,
         space: SearchSpace,
         rng: np.random.Generator,
+        goals: Goals,
         population: int = POPULATION,
         sample_size: int = SAMPLE_SIZE,
     ) -> None:
         super().__init__(space, rng)
+        self.goals = goals
         self.population = population
         self.sample_size = sample_size
 
@@ -47,7 +51,7 @@ class AgingEvolution(GenomeSampler):
             return self.space.sample(self.rng)
         population = sorted(history, key=_age)[-self.population :]
         chosen = self.rng.choice(len(population), size=min(self.sample_size, len(population)), replace=False)
-        parent = tournament([population[index] for index in chosen], self.rng)
+        parent = tournament([population[index] for index in chosen], self.goals, self.rng)
         return self._child(genome_of(parent.params, self.space.genes))
 
     def _child(self, parent: Genome) -> Genome:
@@ -57,20 +61,19 @@ class AgingEvolution(GenomeSampler):
             return self.space.sample(self.rng)
 
 
-def tournament(sample: Sequence[FrozenTrial], rng: np.random.Generator) -> FrozenTrial:
-    """The winner among ``sample``, whose values are (latency, loss)."""
-    if not any(trial.constraints for trial in sample):
-        return _nondominated(sample, rng)
-    feasible = [trial for trial in sample if all(value <= 0 for value in trial.constraints.values())]
-    if feasible:
-        return min(feasible, key=lambda trial: (trial.values[-1], -_age(trial)))
-    return min(sample, key=lambda trial: (trial.values[0], -_age(trial)))
-
-
-def _nondominated(sample: Sequence[FrozenTrial], rng: np.random.Generator) -> FrozenTrial:
-    rank = ranks([(trial.values[0], trial.values[-1]) for trial in sample])
-    first = [trial for trial, value in zip(sample, rank, strict=True) if value == 0]
+def tournament(sample: Sequence[FrozenTrial], goals: Goals, rng: np.random.Generator) -> FrozenTrial:
+    """The winner among ``sample``, whose values are those of the objectives of ``goals``."""
+    feasible = [trial for trial in sample if not _excess(trial)]
+    if not feasible:
+        return min(sample, key=lambda trial: (_excess(trial), -_age(trial)))
+    rank = ranks([goals.unlimited(trial.values) for trial in feasible])
+    first = [trial for trial, value in zip(feasible, rank, strict=True) if value == 0]
     return first[int(rng.integers(len(first)))]
+
+
+def _excess(trial: FrozenTrial) -> float:
+    """The shares by which a trial misses limits, added."""
+    return sum(share for share in trial.constraints.values() if share > 0)
 
 
 def _age(trial: FrozenTrial) -> int:

@@ -16,6 +16,12 @@ class RunError(Exception):
     """The input was fine, but the run could not be completed (exit code 1)."""
 
 
+def first_line(error: Exception) -> str:
+    """What an error of others is and says, without what stands below its first line."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, as ``field: message, not value``."""
     problem = error.errors()[0]

@@ -3,9 +3,13 @@
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "profiler")]
 
 
 class Outcome(NamedTuple):
@@ -20,6 +24,23 @@ class Outcome(NamedTuple):
         """The JSON document on the last line."""
         document: dict[str, Any] = json.loads(self.out.strip().rpartition("\n")[2])
         return document
+
+
+@pytest.fixture
+def two_gpus(no_kernel_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with two GPUs, one of them an H100, and no kernel package."""
+    from cuda_fakes import H100, FakeDriver
+
+    gpus = (H100, H100._replace(name="Abacus 1"))
+    monkeypatch.setattr("nas_search.profiler.cuda.torch_driver.TorchDriver", lambda: FakeDriver(gpus))
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without any."""
+    from cuda_fakes import FakeDriver
+
+    monkeypatch.setattr("nas_search.profiler.cuda.torch_driver.TorchDriver", lambda: FakeDriver(()))
 
 
 @pytest.fixture

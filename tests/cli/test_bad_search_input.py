@@ -6,38 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli_fakes import table_for
 
-from nas_search.profiler.calibrate import AffineFit
-from nas_search.profiler.cells import OVERHEAD, Cell, CellKey
 from nas_search.profiler.device import Device, resolve_device
-from nas_search.profiler.table import LatencyTable, TableInfo, WorkloadRecord
-from nas_search.space.search_space import load_space
 
 Cli = Callable[..., Any]
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 4000
-
-
-def table_for(device: Device, path: Path) -> Path:
-    """A table of the CPU space whose operators take 1 ms each, written to ``path``."""
-    space = load_space("cpu")
-    names = [(spec.notation, 0) for spec in space.operator_specs()] + [(OVERHEAD, space.tokens)]
-    cells = [
-        Cell(CellKey(name, width, words, "step", 1, 256, "float32"), 1.0, 1.0, 1.0, 1.0, 1.0, 9)
-        for name, words in names
-        for width in space.widths
-    ]
-    fit = AffineFit(offset_ms=0.0, slope=1.0, n=8)
-    info = TableInfo(
-        device=device,
-        clock="cpu",
-        busy=False,
-        seed=0,
-        kernels=("test",),
-        seconds=1.0,
-        workloads={"decode:256": WorkloadRecord(calibration=fit, depth_only=fit)},
-    )
-    LatencyTable(info, cells).save(path)
-    return path
 
 
 @pytest.fixture
@@ -84,7 +58,7 @@ def files(tmp_path: Path) -> Path:
         (["--table", "{files}/missing.parquet"], "missing.parquet"),
         (["--table", "{files}/truncated.parquet"], "truncated.parquet"),
         (["--table", "{files}/other.parquet"], "abacus"),
-        (["--table", "{files}/table.parquet", "--workload", "prefill:64"], "no workload 'prefill:64'"),
+        (["--table", "{files}/table.parquet", "--workload", "prefill:64"], "no prefill in float32 was recorded"),
         (["--table", "{files}/table.parquet", "--latency-budget", "0.5ms"], "the fastest"),
     ],
 )

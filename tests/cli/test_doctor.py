@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from nas_search.api import default_run_directory
-from nas_search.profiler.device import Device, resolve_device
 from nas_search.search.config import SearchConfig
 from nas_search.space.kernels.fused.choice import FUSED_OPERATORS
 from nas_search.space.kernels.report import KernelUse
@@ -18,27 +17,12 @@ PHASES = {"training", "prefill", "decode"}
 
 
 @pytest.fixture
-def two_gpus(no_kernel_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with two GPUs and no kernel package."""
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"Abacus {index}")
-    gpu = Device(name="cuda:1", fingerprint=resolve_device("cpu").fingerprint)
-    for module in ("nas_search.profiler.device", "nas_search.search.setting"):
-        monkeypatch.setattr(f"{module}.resolve_device", lambda name: gpu if name == "cuda:1" else resolve_device(name))
-
-
-@pytest.fixture
 def triton(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton is there nevertheless."""
     monkeypatch.setattr("nas_search.space.kernels.fused.choice.find_spec", lambda name: name)
 
 
-@pytest.fixture
-def cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-
-
-@pytest.mark.usefixtures("cpu_only")
+@pytest.mark.usefixtures("no_gpu")
 def test_on_a_cpu_everything_is_pytorch(nas_search: Cli) -> None:
     outcome = nas_search("doctor", "--strict-kernels", "--json")
     assert outcome.code == 0
@@ -50,7 +34,7 @@ def test_on_a_cpu_everything_is_pytorch(nas_search: Cli) -> None:
     assert phases == {(code, phase) for code in operator_types() for phase in PHASES}
 
 
-@pytest.mark.usefixtures("cpu_only")
+@pytest.mark.usefixtures("no_gpu")
 def test_versions_of_everything_that_matters(nas_search: Cli) -> None:
     versions = nas_search("doctor", "--json").document["versions"]
     assert {"torch", "triton", "flash-attn", "mamba-ssm", "causal-conv1d", "flash-linear-attention"} <= versions.keys()
@@ -108,7 +92,7 @@ def test_fused_steps_are_told_to_people(nas_search: Cli) -> None:
 def test_for_people(nas_search: Cli) -> None:
     outcome = nas_search("doctor")
     assert outcome.code == 0
-    assert "cuda:1: Abacus 1" in outcome.out
+    assert "cuda:1: abacus-1 (Abacus 1; driver 580.1; CUDA 13.0;" in outcome.out
     assert "training, prefill" in outcome.out
     assert "flash_attn_with_kvcache" in outcome.out
 

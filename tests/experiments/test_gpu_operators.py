@@ -28,7 +28,7 @@ from nas_search.space.kernels.fused.graph_timer import time_in_graphs
 from nas_search.space.model import HybridLM, Layer
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators.ffn.module import FeedForwardModule
-from nas_search.space.operators.module import Cursor, Mixer
+from nas_search.space.operators.module import Cursor, Mixer, StateFormat
 from nas_search.space.operators.registry import operator_types
 
 TESTS = Path(__file__).parents[1]
@@ -155,7 +155,7 @@ def test_layers_by_hand_compute_what_ours_compute(packages: None, notation: str)
 def test_steps_by_hand_go_on_as_ours(packages: None, notation: str) -> None:
     """Windows have wrapped around by then."""
     ours, x = one_of(notation), LARGE * torch.randn(STEPS, BATCH, WIDTH)
-    state = ours.new_state(BATCH, TOKENS + STEPS, x.device, x.dtype)
+    state = ours.new_state(BATCH, TOKENS + STEPS, StateFormat.like(x))
     for part in state:
         part.normal_()
     directs = [load("direct_layers.table").DIRECT_LAYERS[type(ours)](ours, calls) for calls in all_calls()]
@@ -391,6 +391,12 @@ def test_the_table_of_steps_has_both_times(console: Console) -> None:
         "fused",
     ]
     assert [cell for cell in second if cell != "│"] == ["d[head_dim=4]", "2048", "bfloat16", "1", "plain"]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("NVIDIA H100 80GB HBM3", 3.35e12), ("NVIDIA Something New", None)])
+def test_the_published_bandwidth_is_that_of_the_known_device(name: str, expected: float | None) -> None:
+    properties = SimpleNamespace(name=name, total_memory=85_000_000_000)
+    assert load("gpu_bench").published_bandwidth(properties) == expected
 
 
 def test_clocks_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

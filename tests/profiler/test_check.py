@@ -11,19 +11,41 @@ def figures(n: int = 20, error: float = 0.02, seed: int = 0) -> CheckFigures:
     def noise(share: float) -> np.ndarray:
         return measured * rng.choice([1 - share, 1 + share], n)
 
-    return CheckFigures(noise(0.4), noise(error), np.full(n, 5.0), measured, noise(0.01))
+    return CheckFigures(
+        raw=noise(0.4),
+        calibrated=noise(error),
+        depth_only=np.full(n, 5.0),
+        parameters_only=noise(0.15),
+        measured=measured,
+        rerun=noise(0.01),
+    )
 
 
 def test_figures_of_a_good_table() -> None:
-    check = check_figures(figures(), "cpu", seed=0)
+    check = check_figures(figures(), "device", seed=0)
     assert check.mape_raw == pytest.approx(0.4)
     assert check.mape_calibrated == pytest.approx(0.02)
+    assert check.mape_parameters_only == pytest.approx(0.15)
     assert check.mape_rerun == pytest.approx(0.01)
+    assert check.minus_parameters_only == pytest.approx((-0.13, -0.13))
     assert check.depth_only_beaten
+    assert check.parameters_only_beaten
     assert check.tau_depth_only == 0
     assert check.tau_calibrated > 0.5
     assert check.level == pytest.approx(1, abs=0.03)
-    assert "20 held-out networks, cpu clock" in check.summary()
+
+
+def test_summary_has_every_figure() -> None:
+    check = check_figures(figures(), "device", seed=0)
+    summary = check.summary()
+    assert summary.startswith("20 held-out networks, device clock")
+    for name, value in check.model_dump().items():
+        if name.startswith("mape"):
+            assert f"{value:.1%}" in summary
+        elif name.startswith("minus"):
+            assert f"[{value[0]:+.1%}, {value[1]:+.1%}]" in summary
+        elif name.startswith("tau"):
+            assert f"{value:.2f}" in summary
 
 
 def test_limits() -> None:
@@ -34,10 +56,23 @@ def test_limits() -> None:
     assert noisy.within(0.08)
 
 
+def test_reached_takes_error_ranks_and_both_baselines() -> None:
+    good = figures()
+    check = check_figures(good, "wall", seed=0)
+    ranked = check.model_copy(update={"tau_calibrated": 0.9 * check.tau_rerun})
+    assert ranked.reached(0.05)
+    assert not ranked.reached(0.001)
+    assert not check.model_copy(update={"tau_calibrated": 0.89 * check.tau_rerun}).reached(0.05)
+    assert not check.model_copy(update={"tau_calibrated": None}).reached(0.05)
+    for baseline in ("depth_only", "parameters_only"):
+        as_good = check_figures(good._replace(**{baseline: good.calibrated}), "wall", seed=0)
+        assert not as_good.model_copy(update={"tau_calibrated": check.tau_rerun}).reached(0.05)
+
+
 def test_a_bad_table_does_not_beat_depth_only() -> None:
     good = figures()
-    assert not check_figures(good._replace(calibrated=good.depth_only), "cpu", seed=0).depth_only_beaten
-    assert not check_figures(good._replace(calibrated=2 * good.depth_only), "cpu", seed=0).depth_only_beaten
+    assert not check_figures(good._replace(calibrated=good.depth_only), "device", seed=0).depth_only_beaten
+    assert not check_figures(good._replace(calibrated=2 * good.depth_only), "device", seed=0).depth_only_beaten
 
 
 def test_bootstrap_interval_is_that_of_the_mean() -> None:

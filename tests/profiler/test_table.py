@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from profiler_fakes import DEVICE, make_table
+from profiler_fakes import DEVICE, make_grid, make_table, setting_at
 
 from nas_search.errors import InputError
 from nas_search.profiler.device import Device
@@ -30,7 +30,7 @@ def test_round_trip(saved: Path) -> None:
     assert loaded.cells == table.cells
     assert loaded.info == table.info
     network = Architecture.parse("w128 a f m2")
-    assert loaded.predict_ms(network, DECODE) == table.predict_ms(network, DECODE)
+    assert loaded.predict(network, DECODE) == table.predict(network, DECODE)
 
 
 def test_hash_is_that_of_the_content() -> None:
@@ -41,31 +41,52 @@ def test_hash_is_that_of_the_content() -> None:
     assert LatencyTable(other, table.cells).hash != table.hash
 
 
+def test_source() -> None:
+    table = make_table()
+    assert table.source == "table"
+    assert LatencyTable(table.info.model_copy(update={"source": "estimate"}), ()).source == "estimate"
+
+
 def test_prediction_is_calibrated() -> None:
     table, network = make_table(), Architecture.parse("w64 a f")
-    assert table.raw_ms(network, DECODE) == 4.5
-    assert table.predict_ms(network, DECODE) == 1.0 + 2.0 * 4.5
+    assert table.raw_many([network], DECODE)[0] == 4.5
+    assert table.predict(network, DECODE) == 1.0 + 2.0 * 4.5
 
 
-def test_generate_is_a_weighted_sum_of_phases() -> None:
+def test_generate_is_a_weighted_sum_of_calibrated_phases() -> None:
     workload = Workload.parse("generate:11,prompt=5")
-    table = make_table(str(workload))
-    assert table.raw_ms(Architecture.parse("w64 a"), workload) == pytest.approx(1.5 * 11)
+    table, network = make_table(str(workload)), Architecture.parse("w64 a")
+    assert table.raw_many([network], workload)[0] == pytest.approx(1.5 * 11)
+    assert table.predict(network, workload) == pytest.approx((1 + 2 * 1.5) * 11)
+
+
+def test_baselines_see_depth_or_parameters_alone() -> None:
+    table, networks = make_table(), [Architecture.parse("w64 a f"), Architecture.parse("w128 m2 m2")]
+    assert table.baseline_many(networks, DECODE, "depth").tolist() == [5, 5]
+    expected = [1.0 + 2.0 * network.parameters for network in networks]
+    assert table.baseline_many(networks, DECODE, "parameters").tolist() == expected
+
+
+def test_networks_with_other_meta_tokens_and_widths_in_one_question() -> None:
+    table = make_grid([setting_at("step", 100), setting_at("step", 200)], lambda setting: setting.phase.context)
+    networks = [Architecture.parse(f"w64 meta={meta} a") for meta in (7, 0, 50, 7)]
+    assert table.predict_many(networks, Workload.parse("decode:120")).tolist() == [127, 120, 170, 127]
+    assert table.predict_many([], DECODE).tolist() == []
 
 
 @pytest.mark.parametrize(
     ("text", "workload", "message"),
     [
-        ("w64 d", "decode:256", "no operator 'd' at width 64 for step at 256 tokens"),
+        ("w64 d", "decode:256", "no operator 'd' at width 64 for step:256,batch=1,float32"),
         ("w192 a", "decode:256", "no overhead with a vocabulary of 256 at width 192"),
         ("w64 vocab=999 a", "decode:256", "vocabulary of 999"),
-        ("w64 meta=4 a", "decode:256", "at 260 tokens"),
-        ("w64 a", "decode:512", "no workload 'decode:512'; it was made for 'decode:256'"),
+        ("w64 meta=4 a", "decode:256", "step at 260 tokens is outside of what was recorded, 256 tokens"),
+        ("w64 a", "prefill:256", "no prefill in float32 was recorded"),
     ],
 )
 def test_what_is_not_there_is_told(text: str, workload: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make_table().predict_ms(Architecture.parse(text), Workload.parse(workload))
+        make_table().predict_many([Architecture.parse("w64 a"), Architecture.parse(text)], Workload.parse(workload))
 
 
 def test_covers() -> None:
@@ -75,13 +96,17 @@ def test_covers() -> None:
     assert len(reasons) == 2
     assert "'d'" in reasons[0]
     assert "192" in reasons[1]
-    assert "prefill:256" in table.covers((), (64,), Workload.parse("prefill:256"), vocabulary=256)[0]
+    (reason,) = table.covers(parse_operators("a"), (64, 128), Workload.parse("prefill:256"), vocabulary=256)
+    assert reason.startswith("no prefill")
+    assert table.covers(parse_operators("d"), (640,), Workload.parse("memory:9"), vocabulary=7) == []
 
 
 def test_another_device_is_refused_by_name() -> None:
     table = make_table()
     table.require_device(DEVICE)
-    other = Device(name="cpu", fingerprint={**DEVICE.fingerprint, "cpu": "Imaginary 2"})
+    fingerprint = {**DEVICE.fingerprint, "cpu": "Imaginary 2"}
+    table.require_device(Device(name="cpu", fingerprint=fingerprint))  # elsewhere: only its name is known
+    other = Device(name="cpu", fingerprint=fingerprint, place="cpu")
     with pytest.raises(InputError, match=r"Imaginary 1.*Imaginary 2"):
         table.require_device(other)
 
@@ -98,8 +123,8 @@ def test_truncated_anywhere_is_refused_in_one_line(saved: Path, tmp_path: Path) 
 
 def test_a_changed_figure_is_noticed(saved: Path, tmp_path: Path) -> None:
     arrow = pq.read_table(saved)
-    index = arrow.schema.get_field_index("latency_ms")
-    values = arrow.column("latency_ms").to_pylist()
+    index = arrow.schema.get_field_index("value")
+    values = arrow.column("value").to_pylist()
     changed = arrow.set_column(index, arrow.schema.field(index), pa.array([values[0] + 1e-9, *values[1:]]))
     path = tmp_path / "changed.parquet"
     pq.write_table(changed.replace_schema_metadata(arrow.schema.metadata), path)
@@ -129,7 +154,8 @@ def test_a_foreign_parquet_file_is_refused(tmp_path: Path) -> None:
         (b"[]", "metadata is damaged"),
         (b"{}", "format None"),
         (b'{"info": {"format": 99}, "hash": ""}', "format 99"),
-        (b'{"info": {"format": 1}, "hash": ""}', "metadata is damaged"),
+        (b'{"info": {"format": 1}, "hash": ""}', "format 1; this version reads format 2, record it again"),
+        (b'{"info": {"format": 2}, "hash": ""}', "metadata is damaged"),
     ],
 )
 def test_damaged_metadata_is_refused(saved: Path, tmp_path: Path, metadata: bytes, message: str) -> None:

@@ -1,120 +1,146 @@
 import gc
+from collections.abc import Callable
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from profiler_fakes import FakeClock
+import pytest
+from meter_fakes import FakeMeter
 
-from nas_search.profiler.measurement import Measurement, measurements_of
-from nas_search.profiler.statistics import ClockName
-from nas_search.profiler.timing import MAX_RUNS_PER_SAMPLE, HostClock, Samples, StopRule, Task, time_interleaved
-
-LONG = StopRule(interval=0.0, min_rounds=1, max_rounds=101, max_seconds=1e9)
+from nas_search.errors import RunError
+from nas_search.profiler.statistics import median_interval
+from nas_search.profiler.timing import MAX_RUNS_PER_SAMPLE, HostMeter, StopRule, Task, measure_interleaved
 
 
-def measure(samples: Samples, clock: ClockName | None = None) -> list[Measurement]:
-    return measurements_of(samples, clock=clock, kernels=("fake",), device_id="cpu-0", workload="decode:1")
+def counted(meter: FakeMeter, ms: float, max_runs: int = MAX_RUNS_PER_SAMPLE) -> tuple[Task, list[int]]:
+    """A task, and the number of runs since its last reset as the length of a list."""
+    runs: list[int] = []
+
+    def run() -> None:
+        runs.append(1)
+        meter.pass_ms(ms)
+
+    return Task(run, runs.clear, max_runs), runs
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.floats(0.0, 0.3),
-    st.lists(st.floats(0.5, 50.0), min_size=1, max_size=8),
-)
-def test_spikes_do_not_move_the_median(seed: int, spike_share: float, latencies: list[float]) -> None:
-    rng, clock = np.random.default_rng(seed), FakeClock()
+def telling(seen: list[object], fact: Callable[[], object], meter: FakeMeter, ms: float) -> Task:
+    def run() -> None:
+        seen.append(fact())
+        meter.pass_ms(ms)
 
-    def noisy(ms: float) -> float:
-        spike = rng.uniform(2, 30) if rng.random() < spike_share else 1.0
-        return ms * spike * rng.uniform(0.998, 1.002)
-
-    # Samples of one run each: several runs would put a spike into almost every sample.
-    tasks = [clock.task(lambda ms=ms: noisy(ms)) for ms in np.array(latencies) + 5.0]
-    found = measure(time_interleaved(tasks, LONG, seed=0, clock=clock))
-    for measurement, ms in zip(found, np.array(latencies) + 5.0, strict=True):
-        assert abs(measurement.latency_ms / ms - 1) < 0.01
+    return Task(run)
 
 
-def test_stops_when_medians_are_known(clock: FakeClock) -> None:
+def test_stops_when_medians_are_known(meter: FakeMeter) -> None:
     rng = np.random.default_rng(0)
-    tasks = [clock.task(lambda: rng.normal(5, 0.2)) for _ in range(3)]
-    samples = time_interleaved(tasks, StopRule(0.01, 9, 10_000, 1e9), seed=0, clock=clock)
+    tasks = [meter.task(lambda: rng.normal(5, 0.2)) for _ in range(3)]
+    samples = measure_interleaved(tasks, StopRule(0.01, 9, 10_000, 1e9), seed=0, meter=meter)
     assert 9 <= samples.rounds < 2000
-    for found in measure(samples):
-        assert (found.high_ms - found.low_ms) / 2 <= 0.01 * found.latency_ms
+    for row in samples.steady("device"):
+        found = median_interval(row)
+        assert (found.high - found.low) / 2 <= 0.01 * found.value
 
 
-def test_exact_figures_need_the_least_rounds(clock: FakeClock) -> None:
-    samples = time_interleaved([clock.task(lambda: 5.0)], StopRule(0.01, 9, 500, 1e9), seed=0, clock=clock)
+def test_exact_figures_need_the_least_rounds(meter: FakeMeter) -> None:
+    samples = measure_interleaved([meter.task(lambda: 5.0)], StopRule(0.01, 9, 500, 1e9), seed=0, meter=meter)
     assert samples.rounds == 12
 
 
-def test_stops_at_the_cap_of_rounds_and_of_cpu_seconds(clock: FakeClock) -> None:
+def test_stops_at_the_cap_of_rounds_and_of_seconds(meter: FakeMeter) -> None:
     rng = np.random.default_rng(0)
-    wild = clock.task(lambda: rng.exponential(100.0), busy=3.0)
-    assert time_interleaved([wild], StopRule(0.001, 2, 7, 1e9), seed=0, clock=clock).rounds == 7
-    before = clock.read()
-    time_interleaved([wild], StopRule(0.001, 2, 10**6, 5.0), seed=0, clock=clock)
-    spent = clock.read().cpu_ns - before.cpu_ns
-    assert 5e9 <= spent <= 7e9
+    wild = meter.task(lambda: rng.exponential(100.0), busy=3.0)
+    assert measure_interleaved([wild], StopRule(0.001, 2, 7, 1e9), seed=0, meter=meter).rounds == 7
+    before = meter.seconds()
+    measure_interleaved([wild], StopRule(0.001, 2, 10**6, 5.0), seed=0, meter=meter)
+    assert 5 <= meter.seconds() - before <= 7
 
 
-def test_short_tasks_are_repeated_within_a_sample_and_tiny_ones_boundedly(clock: FakeClock) -> None:
-    runs = []
-    for ms in (5.0, 0.1, 1e-5):
-        counter: list[int] = []
-        task = Task(lambda counter=counter, ms=ms: (counter.append(1), clock.pass_ms(ms)), counter.clear)
-        samples = time_interleaved([task], StopRule(0.01, 1, 1, 1e9), seed=0, clock=clock)
-        runs.append(len(counter))
-        assert np.isclose(samples.cpu_ms[0, 0], ms, rtol=0.01)
-    assert runs == [2, 21, MAX_RUNS_PER_SAMPLE]
+@pytest.mark.parametrize(
+    ("ms", "max_runs", "runs"),
+    [
+        # A long one alone; a short one once to warm up, then as often as a sample takes; a tiny one within its limit.
+        (50.0, 64, 1),
+        (5.0, 64, 2),
+        (0.1, 64, 21),
+        (1e-5, 64, 64),
+        (1e-3, 1 << 30, 2001),
+    ],
+)
+def test_runs_of_a_sample(meter: FakeMeter, ms: float, max_runs: int, runs: int) -> None:
+    task, since_reset = counted(meter, ms, max_runs)
+    samples = measure_interleaved([task], StopRule(0.01, 1, 1, 1e9), seed=0, meter=meter)
+    assert len(since_reset) == runs
+    assert samples.device[0, 0] == pytest.approx(ms, rel=1e-3)
 
 
-def test_every_round_times_every_task_once_in_its_own_order(clock: FakeClock) -> None:
-    seen: list[int] = []
-    tasks = [Task(lambda i=i: (seen.append(i), clock.pass_ms(20.0))) for i in range(6)]
-    samples = time_interleaved(tasks, StopRule(-1.0, 1, 10, 1e9), seed=3, clock=clock)
+def test_a_meter_says_how_long_a_sample_is() -> None:
+    """One of energy reads a counter that moves a few times a second."""
+    meter = FakeMeter(sample_ms=1000.0)
+    task, runs = counted(meter, 50.0)
+    measure_interleaved([task], StopRule(0.01, 1, 1, 1e9), seed=0, meter=meter)
+    assert len(runs) == 20
+
+
+def test_a_long_task_is_warmed_up_once(meter: FakeMeter) -> None:
+    runs: list[object] = []
+    measure_interleaved([telling(runs, lambda: 1, meter, 500.0)], StopRule(0.01, 1, 2, 1e9), seed=0, meter=meter)
+    assert len(runs) == 1 + 2
+
+
+def test_every_round_times_every_task_once_in_its_own_order(meter: FakeMeter) -> None:
+    seen: list[object] = []
+    tasks = [telling(seen, lambda i=i: i, meter, 20.0) for i in range(6)]  # type: ignore[misc]
+    samples = measure_interleaved(tasks, StopRule(-1.0, 1, 10, 1e9), seed=3, meter=meter)
     rounds = np.array(seen[3 * len(tasks) :]).reshape(10, 6)
     assert np.array_equal(rounds, samples.order)
     assert np.array_equal(np.sort(rounds, axis=1), np.tile(np.arange(6), (10, 1)))
     assert len({tuple(order) for order in rounds}) > 5
 
 
-def test_busy_machine_is_told_and_timed_on_the_cpu_clock(clock: FakeClock) -> None:
-    quiet = measure(time_interleaved([clock.task(lambda: 5.0)], LONG, seed=0, clock=clock))[0]
-    busy = measure(time_interleaved([clock.task(lambda: 5.0, busy=1.5)], LONG, seed=0, clock=clock))[0]
-    assert (quiet.clock, quiet.busy, quiet.latency_ms) == ("wall", False, 5.0)
-    assert (busy.clock, busy.busy, busy.latency_ms, busy.wall_ms) == ("cpu", True, 5.0, 7.5)
+def test_samples_are_on_both_clocks(meter: FakeMeter) -> None:
+    rule = StopRule(0.01, 3, 3, 1e9)
+    samples = measure_interleaved([meter.task(lambda: 5.0, busy=1.5)], rule, seed=0, meter=meter)
+    assert np.allclose(samples.on("wall"), 7.5)
+    assert np.allclose(samples.on("device"), 5.0)
 
 
-def test_a_given_clock_wins(clock: FakeClock) -> None:
-    samples = time_interleaved([clock.task(lambda: 5.0, busy=1.5)], LONG, seed=0, clock=clock)
-    found = measure(samples, "wall")[0]
-    assert (found.clock, found.busy, found.latency_ms) == ("wall", True, 7.5)
-
-
-def test_progress_rises_to_its_total(clock: FakeClock) -> None:
+def test_progress_rises_to_its_total(meter: FakeMeter) -> None:
     told: list[tuple[int, int]] = []
     rule = StopRule(0.01, 9, 100, 1e9)
-    time_interleaved([clock.task(lambda: 5.0)], rule, seed=0, clock=clock, progress=lambda *now: told.append(now))
+    measure_interleaved([meter.task(lambda: 5.0)], rule, seed=0, meter=meter, progress=lambda *now: told.append(now))
     assert told == sorted(told)
     assert told[-1] == (100, 100)
     assert len(told) == 12
 
 
-def test_garbage_collector_rests_and_comes_back(clock: FakeClock) -> None:
-    states: list[bool] = []
-    task = Task(lambda: (states.append(gc.isenabled()), clock.pass_ms(5.0)))
-    time_interleaved([task], StopRule(0.01, 1, 1, 1e9), seed=0, clock=clock)
+def test_the_device_is_looked_at_before_the_first_round_and_after_each(meter: FakeMeter) -> None:
+    looked: list[float] = []
+    rule = StopRule(0.01, 3, 3, 1e9)
+    tasks = [meter.task(lambda: 20.0)] * 2
+    measure_interleaved(tasks, rule, seed=0, meter=meter, between_rounds=lambda: looked.append(meter.now.device))
+    assert np.allclose(np.diff(looked), [40.0] * 3)
+
+
+def test_what_looking_at_the_device_raises_ends_the_measurement(meter: FakeMeter) -> None:
+    def refuse() -> None:
+        raise RunError("too hot")
+
+    with pytest.raises(RunError, match="too hot"):
+        measure_interleaved([meter.task(lambda: 5.0)], StopRule(), seed=0, meter=meter, between_rounds=refuse)
+    assert gc.isenabled()
+
+
+def test_garbage_collector_rests_and_comes_back(meter: FakeMeter) -> None:
+    states: list[object] = []
+    measure_interleaved([telling(states, gc.isenabled, meter, 5.0)], StopRule(0.01, 1, 1, 1e9), seed=0, meter=meter)
+    assert states
     assert not any(states)
     assert gc.isenabled()
 
 
-def test_host_clock_moves_forward() -> None:
-    clock = HostClock()
-    before = clock.read()
-    sum(range(10_000))
-    after = clock.read()
-    assert after.wall_ns > before.wall_ns
-    assert after.cpu_ns >= before.cpu_ns
+def test_host_meter_reads_wall_and_cpu_time() -> None:
+    meter, before = HostMeter(), HostMeter().seconds()
+    meter.start()
+    sum(range(1_000_000))
+    worked = meter.stop()
+    assert worked.device > 0
+    assert worked.wall > 0
+    assert meter.seconds() - before >= worked.device / 1e3

@@ -9,6 +9,7 @@ from study_maker import make_study
 from nas_search.results.limits import limits_of, seed_spread
 from nas_search.results.view import RunView
 from nas_search.search.study import Study
+from nas_search.space.architecture import Architecture
 
 
 @pytest.fixture
@@ -34,7 +35,9 @@ def test_seed_noise_is_that_of_the_confirmation(view: RunView) -> None:
 
 
 def test_cpu_clock_is_told(tmp_path: Path) -> None:
-    assert "CPU time of the thread" in "\n".join(limits_of(RunView.of(make_study(tmp_path, proposals=8, clock="cpu"))))
+    assert "CPU time of the thread" in "\n".join(
+        limits_of(RunView.of(make_study(tmp_path, proposals=8, clock="device")))
+    )
 
 
 def test_order_matters_only_where_it_does(view: RunView) -> None:
@@ -48,3 +51,21 @@ def test_nothing_trained_has_no_limits_of_training(tmp_path: Path) -> None:
     text = "\n".join(limits_of(RunView.of(make_study(tmp_path, proposals=8, limit_ms=0.01))))
     assert "convolution" not in text
     assert "optimistic" not in text
+
+
+def test_a_device_that_is_not_here_is_told_with_its_source(remote: Study, tmp_path: Path) -> None:
+    by_table = "\n".join(limits_of(RunView.of(remote)))
+    assert "h100 was not there to measure on" in by_table
+    assert "Measured end to end" not in by_table
+    estimated = "\n".join(limits_of(RunView.of(make_study(tmp_path, proposals=8, elsewhere="estimate"))))
+    assert "No figure of h100 here is measured: all are estimates" in estimated
+    assert "not checked" not in estimated
+
+
+def test_twins_are_told_with_how_much_smaller_they_are(remote: Study, view: RunView) -> None:
+    text = "\n".join(limits_of(RunView.of(remote)))
+    assert "width 64 as 32, 96 as 64, 128 as 96, 192 as 128, 256 as 160, and the 256 tokens" in text
+    pairs = [(Architecture.parse(r.architecture), Architecture.parse(r.trained_as)) for r in remote.records()]
+    times = sorted(network.parameters / twin.parameters for network, twin in pairs)
+    assert f"Twins have {times[0]:#.2g} to {times[-1]:#.2g} times fewer parameters" in text
+    assert not any("twin" in sentence for sentence in limits_of(view))

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_search.results.plots import FrontView, figure_html, front_figure, hypervolume_figure, log_ticks
+from nas_search.results.axes import log_axis, log_ticks
+from nas_search.results.plots import FrontView, figure_html, front_figure, hypervolume_figure
 from nas_search.results.progress import Step
 from nas_search.search.study import Study
 
 
 @pytest.fixture
 def view(study: Study) -> FrontView:
-    return FrontView(study.records(), study.front(), "ms/token", study.limit_ms)
+    return FrontView(study.records(), study.front(), study.goals.main, study.source, study.limit_ms)
 
 
 def test_every_trained_trial_is_drawn_once(view: FrontView) -> None:
@@ -22,22 +23,46 @@ def test_every_trained_trial_is_drawn_once(view: FrontView) -> None:
     assert len(traces["front, as searched"].x) == len(view.front)
     assert len(traces["stopped, extrapolated"].x) == states.count("stopped")
     assert len(traces["complete"].x) == states.count("complete") - len(view.front)
-    assert len(traces["too slow, not trained"].x) == states.count("too_slow")
+    assert len(traces["over a limit, not trained"].x) == states.count("over_limit")
     assert traces["stopped, extrapolated"].marker.symbol == "circle-open"
 
 
 def test_confirmed_points_have_their_intervals(view: FrontView) -> None:
     points = next(trace for trace in front_figure(view).data if trace.name == "front, confirmed")
     confirmed = next(record.confirmed for record in view.records if record.confirmed)
-    index = list(points.x).index(confirmed.latency.latency_ms)
-    assert points.x[index] + points.error_x.array[index] == pytest.approx(confirmed.latency.high_ms)
+    index = list(points.x).index(confirmed.latency.value)
+    assert points.x[index] + points.error_x.array[index] == pytest.approx(confirmed.latency.high)
     assert points.y[index] - points.error_y.arrayminus[index] == pytest.approx(confirmed.best.bits_per_byte)
 
 
-def test_ticks_of_too_slow_trials_are_above_all_points(view: FrontView) -> None:
+def test_ticks_of_trials_over_a_limit_are_above_all_points(view: FrontView) -> None:
     traces = {trace.name: trace for trace in front_figure(view).data if trace.name}
-    highest = max(y for name, trace in traces.items() if name != "too slow, not trained" for y in trace.y)
-    assert min(traces["too slow, not trained"].y) > highest
+    highest = max(y for name, trace in traces.items() if name != "over a limit, not trained" for y in trace.y)
+    assert min(traces["over a limit, not trained"].y) > highest
+
+
+def test_a_throughput_rises_to_the_left_and_its_line_steps_down(three: Study) -> None:
+    quantity = three.goals.objectives[2]
+    figure = front_figure(FrontView(three.records(), three.front(), quantity, three.source))
+    assert figure.layout.xaxis.title.text == "throughput:1024, tokens/s (log scale, higher is better)"
+    assert figure.layout.xaxis.range[0] > figure.layout.xaxis.range[1]
+    line = next(trace for trace in figure.data if trace.mode == "lines" and trace.line.shape == "hv")
+    assert list(line.x) == sorted(line.x, reverse=True)
+    assert list(line.y) == sorted(line.y, reverse=True)
+    assert 2 <= len(set(line.x)) < len(three.front())
+
+
+def test_what_was_not_measured_is_drawn_as_predicted_without_a_bar(three: Study) -> None:
+    quantity = three.goals.objectives[2]
+    confirmed = [record for record in three.records() if record.confirmed]
+    figure = front_figure(FrontView(three.records(), three.front(), quantity, three.source))
+    points = next(trace for trace in figure.data if trace.name == "front, confirmed")
+    for record, x, bar, text in zip(confirmed, points.x, points.error_x.array, points.text, strict=True):
+        if record.measured(quantity.name):
+            assert x == record.measured(quantity.name).value and bar > 0 and "tokens/s measured (" in text
+        else:
+            assert x == record.figures[quantity.name] and bar == 0 and "tokens/s predicted (table)" in text
+    assert {record.measured(quantity.name) is None for record in confirmed} == {True, False}
 
 
 def test_nothing_confirmed_leaves_no_confirmed_trace(view: FrontView) -> None:
@@ -59,6 +84,12 @@ def test_hypervolume_is_drawn_over_evaluations_and_seconds() -> None:
     figure = hypervolume_figure([Step(1, 10.0, 0.5), Step(2, 25.0, 0.7)])
     assert [list(trace.x) for trace in figure.data] == [[1, 2], [10.0, 25.0]]
     assert all(list(trace.y) == [0.5, 0.7] for trace in figure.data)
+
+
+def test_a_log_axis_leaves_out_what_is_not_positive() -> None:
+    assert log_axis([0.0, 2.0, 8.0]) == log_axis([2.0, 8.0])
+    assert log_axis([0.0, 2.0, 8.0], falling=True)["range"] == log_axis([2.0, 8.0])["range"][::-1]
+    assert log_axis([0.0])["type"] == "log"
 
 
 @given(st.floats(1e-3, 1e4), st.floats(1.13, 1e4))

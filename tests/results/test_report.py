@@ -4,10 +4,13 @@ import re
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from study_maker import CHECK, make_study
 
+from nas_search.results import figures
+from nas_search.results.outcomes import over_limits
 from nas_search.results.report import write_report
 from nas_search.search.study import Study
 
@@ -90,14 +93,20 @@ def test_strings_of_the_user_are_escaped(html: str, page: Page) -> None:
 def test_confirmed_figures_stand_beside_predicted_ones(page: Page, study: Study) -> None:
     winner = study.winner()
     assert winner is not None and winner.confirmed is not None
-    for value in (winner.latency_ms, winner.confirmed.latency.latency_ms, winner.confirmed.latency.low_ms):
+    for value in (winner.latency_ms, winner.confirmed.latency.value, winner.confirmed.latency.low):
         assert f"{value:#.4g}" in page.text
     for score in winner.confirmed.scores:
         assert f"{score.bits_per_byte:.4f}" in page.text
 
 
 def test_table_error_settings_and_provenance_are_told(page: Page, study: Study) -> None:
-    for share in (CHECK.mape_raw, CHECK.mape_calibrated, CHECK.mape_depth_only, CHECK.mape_rerun):
+    for share in (
+        CHECK.mape_raw,
+        CHECK.mape_calibrated,
+        CHECK.mape_depth_only,
+        CHECK.mape_parameters_only,
+        CHECK.mape_rerun,
+    ):
         assert f"{100 * share:.1f} %" in page.text
     assert f"n = {CHECK.n}" in page.text
     assert study.facts is not None
@@ -119,15 +128,33 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
 
 def test_a_study_without_feasible_trials_says_so(tmp_path: Path) -> None:
     text = report_of(make_study(tmp_path, proposals=12, limit_ms=0.01))
-    assert "All 12 proposals are predicted to be slower than the budget; the fastest is" in text
+    assert "All 12 proposals are predicted to miss a limit; the nearest is" in text
     assert "nothing to draw" in text
 
 
 def test_a_winner_over_the_budget_is_told(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     assert study.facts is not None
-    study.facts = study.facts.model_copy(update={"limit_ms": 0.01})
-    assert "no confirmed member is within the budget" in report_of(study)
+    study.facts = study.facts.model_copy(update={"limits": ("decode:256<=0.01ms",)})
+    study.goals = study.facts.goals
+    assert "no confirmed member is within all limits" in report_of(study)
+
+
+def test_further_objectives_and_limits_are_told_with_their_sources(three: Study) -> None:
+    html = write_report(three).read_text(encoding="utf-8")
+    text = Page(html).text
+    assert "decode:256, ms/token; loss, bits per byte; throughput:1024, tokens/s" in text
+    assert "decode:256 ≤ 1.000 ms/token (1.0ms); memory:1024 ≤ 3.000 MiB" in text
+    assert html.count('class="figure"') == 3
+    for record in three.front():
+        predicted = figures.significant(record.figures["throughput:1024"])
+        assert f'label="throughput:1024, tokens/s predicted (table)">{predicted}<' in html
+        measured = record.measured("memory:1024")
+        shown = figures.NONE if measured is None else figures.significant(measured.value)
+        assert f'label="memory:1024, MiB measured">{shown}<' in html
+    over = next(record for record in three.records() if record.state == "over_limit")
+    assert over_limits(over, three.goals) in text
+    assert any("memory:1024" in over_limits(record, three.goals) for record in three.records())
 
 
 def test_an_older_report_is_replaced_whole(tmp_path: Path) -> None:
@@ -136,3 +163,24 @@ def test_an_older_report_is_replaced_whole(tmp_path: Path) -> None:
     assert write_report(study) == tmp_path / "report.html"
     assert not list(tmp_path.glob(".report*"))
     assert (tmp_path / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
+
+
+def test_every_trial_says_which_network_was_trained(remote: Study, study: Study) -> None:
+    html = write_report(remote).read_text(encoding="utf-8")
+    assert all(f"<code>{record.scored_as}</code>" in html for record in remote.records())
+    assert "trained as" not in write_report(study).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("source", ["table", "estimate"])
+def test_what_was_not_measured_says_where_it_is_from(tmp_path: Path, source: Any) -> None:
+    study = make_study(tmp_path, proposals=12, elsewhere=source)
+    html = write_report(study).read_text(encoding="utf-8")
+    winner = study.winner()
+    assert winner is not None
+    latency = figures.significant(winner.latency_ms)
+    assert f"<strong>{latency}</strong><span>ms/token, predicted ({source})</span><small>not measured</small>" in html
+    assert f'label="decode:256, ms/token predicted ({source})">{latency}<' in html
+    assert f"ms/token, predicted ({source})</th>" in html
+    assert "trained again (bars: range over seeds), not measured" in html
+    assert "measured end to end and trained" not in html
+    assert 'label="decode:256, ms/token measured"' not in html

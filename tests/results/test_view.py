@@ -1,5 +1,6 @@
 """What a report reads of a study."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from study_maker import make_study
 from nas_search.errors import InputError
 from nas_search.results.view import RunView
 from nas_search.search.config import SearchConfig
+from nas_search.search.goals import Goals
 from nas_search.search.study import Study
 
 
@@ -17,6 +19,13 @@ def test_a_finished_study(study: Study) -> None:
     assert view.unit == "ms/token"
     assert view.members == view.front
     assert view.trained == sum(record.state in {"complete", "stopped", "failed"} for record in view.records)
+
+
+def test_the_workload_is_in_the_number_format_of_the_search(study: Study) -> None:
+    view = RunView.of(study)
+    half = Goals.stored(("decode:256,dtype=bfloat16", "loss"), ())
+    assert view.workload.dtype == "float32"
+    assert replace(view, goals=half).workload.dtype == "bfloat16"
 
 
 def test_a_running_trial_means_unfinished(tmp_path: Path) -> None:

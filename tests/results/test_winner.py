@@ -11,6 +11,7 @@ from study_maker import make_study
 
 from nas_search.errors import InputError, RunError
 from nas_search.proxies.data import load_corpus
+from nas_search.results.card import winner_card
 from nas_search.results.winner import load_winner, write_winner
 from nas_search.search.study import Study
 from nas_search.space.architecture import Architecture
@@ -21,7 +22,7 @@ def save_weights(study: Study) -> HybridLM:
     """Fresh weights where the winner's training would have left its own."""
     winner, path = study.winner(), study.winner_weights()
     assert winner is not None and path is not None
-    model = HybridLM(Architecture.parse(winner.architecture), seed=5)
+    model = HybridLM(Architecture.parse(winner.trained_as), seed=5)
     path.parent.mkdir(exist_ok=True)
     save_file({name: weight.detach().contiguous() for name, weight in model.named_parameters()}, path)
     return model
@@ -69,16 +70,54 @@ def test_card_has_confirmed_figures_only(written: tuple[Path, HybridLM, Study]) 
     assert winner is not None and winner.confirmed is not None
     card = (path / "README.md").read_text(encoding="utf-8")
     latency = winner.confirmed.latency
-    for figure in (latency.latency_ms, latency.low_ms, latency.high_ms):
+    assert latency is not None
+    for figure in (latency.value, latency.low, latency.high):
         assert f"{figure:#.4g}" in card
     assert f"n = {latency.n}" in card
     for score in winner.confirmed.scores:
         assert f"seed {score.seed}: {score.bits_per_byte:.4f}" in card
     assert f"{winner.confirmed.bits_per_byte:.4f}, mean of 2 seeds" in card
-    assert f"{winner.point[0]:#.4g} " not in card
-    assert f"{winner.point[1]:.4f}" not in card
+    assert f"{winner.latency_ms:#.4g} " not in card
+    assert f"{winner.bits_per_byte:.4f}" not in card
+    assert "twin" not in card and "predicted" not in card
     assert study.table.device.description in card
     assert f'nas_search.load("{path.as_posix()}")' in card
+
+
+def test_a_further_figure_is_in_the_card(three: Study) -> None:
+    winner = three.winner()
+    assert winner is not None and winner.confirmed is not None
+    card = winner_card(three, winner, winner.confirmed, "winner")
+    for quantity in three.goals.further:
+        measured = winner.measured(quantity.name)
+        source = "predicted (table)" if measured is None else "measured end to end"
+        (row,) = (line for line in card.splitlines() if line.startswith(f"| {quantity.name} |"))
+        assert source in row and quantity.unit in row
+    assert "memory:1024 ≤ 3.000 MiB" in card
+
+
+def test_a_twins_folder_has_both_architectures_and_loads_the_twin(remote: Study) -> None:
+    model, winner = save_weights(remote), remote.winner()
+    assert winner is not None and winner.confirmed is not None
+    folder = write_winner(remote)
+    assert Architecture.from_yaml((folder / "architecture.yaml").read_text()).notation == winner.architecture
+    loaded = load_winner(folder)
+    assert loaded.architecture.notation == winner.scored_as
+    assert loaded.twin_of is not None and loaded.twin_of.notation == winner.architecture
+    tokens = torch.arange(24)[None]
+    with torch.no_grad():
+        assert torch.equal(loaded.model(tokens), model.eval()(tokens))
+    assert loaded.generate_text("def ", new_tokens=4).startswith("def ")
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"twin**, `{winner.scored_as}`" in card
+    assert "# the twin" in card
+    assert f"{winner.latency_ms:#.4g} ms/token, predicted (table): not measured" in card
+    assert "h100 (Example GPU)" in card
+    assert "measured end to end" not in card
+
+
+def test_the_winner_itself_is_no_twin(written: tuple[Path, HybridLM, Study]) -> None:
+    assert load_winner(written[0]).twin_of is None
 
 
 def test_snippet_of_the_card_runs(written: tuple[Path, HybridLM, Study], capsys: pytest.CaptureFixture[str]) -> None:

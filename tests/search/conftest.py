@@ -17,6 +17,6 @@ def text_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(tmp_path: Path, text_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("XDG_CACHE_HOME", str(text_cache))
     monkeypatch.setattr("os.fsync", lambda handle: None)  # what a killed process wrote stays; only power cuts differ
-    for module in ("table_stage", "study"):
+    for module in ("table_stage", "study", "latency_source"):
         monkeypatch.setattr(f"nas_search.search.{module}.LatencyTable", FakeTable)
     return Bench(tmp_path)

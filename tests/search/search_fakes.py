@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -109,6 +108,8 @@ class Bench:
 class FakeTable:
     """Stands in for a latency table: the cost of an operator follows from its place in the space and the width."""
 
+    source = "table"
+
     def __init__(self, costs: dict[str, float], device_id: str) -> None:
         self.costs, self.device_id, self.clock = costs, device_id, "wall"
 
@@ -136,12 +137,21 @@ class FakeTable:
     def device(self) -> Any:
         return resolve_device("cpu")
 
-    def predict_ms(self, architecture: Architecture, workload: Workload) -> float:
+    def predict(self, architecture: Architecture, workload: Workload) -> float:
         try:
             total = sum(self.costs[operator.notation] for operator in architecture.operators)
         except KeyError as error:
             raise InputError(f"latency table: no operator {error}") from None
-        return architecture.width / 1000 * (2 + total)
+        step_ms = architecture.width / 1000 * (2 + total)
+        cached = workload.prompt * sum(operator.code == "a" for operator in architecture.operators)
+        return {
+            "decode": step_ms,
+            "prefill": step_ms * workload.prompt / 64,
+            "generate": step_ms * (workload.new_tokens + workload.prompt / 64),
+            "throughput": 8000 / (step_ms + 1e-4 * cached),
+            "memory": 4 * (architecture.parameters + architecture.width * cached) / 2**20,
+            "energy": 0.1 + 3 * step_ms,
+        }[workload.kind]
 
     def require_device(self, device: Any) -> None:
         if device.id != self.device_id:
@@ -150,8 +160,8 @@ class FakeTable:
     def covers(self, operators: Any, widths: Any, workload: Any, **more: Any) -> list[str]:
         return [f"no operator {spec.notation}" for spec in operators if spec.notation not in self.costs]
 
-    def record(self, workload: Workload) -> Any:
-        return SimpleNamespace(check=None)
+    def check(self, workload: Workload) -> None:
+        return None
 
 
 def fake_loss(architecture: Architecture, tokens: int, seed: int = 0) -> float:
@@ -194,26 +204,27 @@ def fake_measure(arguments: Mapping[str, Any], run_dir: Path, progress: Progress
     """Five per cent over the prediction; half a millisecond for what the table does not cover."""
     table = FakeTable.load(run_dir / "table.parquet")
     workload = Workload.parse(arguments["workload"])
-    return {
-        "measurements": [_measured(table, Architecture.parse(text), workload) for text in arguments["architectures"]]
-    }
+    return {"outcomes": [_measured(table, Architecture.parse(text), workload) for text in arguments["architectures"]]}
 
 
 def _measured(table: FakeTable, architecture: Architecture, workload: Workload) -> dict[str, Any]:
     covered = all(operator.notation in table.costs for operator in architecture.operators)
-    latency_ms = 1.05 * table.predict_ms(architecture, workload) if covered else 0.5
+    value = 1.05 * table.predict(architecture, workload) if covered else 0.5
     return {
-        "latency_ms": latency_ms,
-        "low_ms": 0.99 * latency_ms,
-        "high_ms": 1.01 * latency_ms,
+        "value": value,
+        "low": 0.99 * value,
+        "high": 1.01 * value,
         "n": 9,
-        "wall_ms": latency_ms,
-        "cpu_ms": latency_ms,
+        "wall": value,
+        "device": value,
         "clock": table.clock,
         "busy": False,
+        "batch": workload.batch,
         "kernels": (),
         "device_id": table.device_id,
         "workload": str(workload),
+        "unit": workload.unit,
+        "precision": workload.precision,
     }
 
 
@@ -263,6 +274,15 @@ class InlineExecutor:
 def essence(study: Any) -> list[tuple[Any, ...]]:
     """What must be equal in two runs of the same search: everything but clock times."""
     return [
-        (r.proposal_index, r.number, r.architecture, r.state, r.latency_ms, r.bits_per_byte, r.rung_scores, r.twin)
+        (
+            r.proposal_index,
+            r.number,
+            r.architecture,
+            r.state,
+            r.latency_ms,
+            r.bits_per_byte,
+            r.rung_scores,
+            r.duplicate_of,
+        )
         for r in study.records()
     ]

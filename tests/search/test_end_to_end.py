@@ -76,7 +76,8 @@ def test_killed_and_undisturbed_runs_find_the_same(fields: dict[str, Any], tmp_p
         assert scores[0] == scores[1]
     winner = killed.winner()
     assert winner is not None and winner.confirmed is not None
-    assert winner.confirmed.latency.low_ms <= winner.confirmed.latency.latency_ms <= winner.confirmed.latency.high_ms
+    latency = winner.confirmed.latency
+    assert latency is not None and latency.low <= latency.value <= latency.high
     weights = killed.winner_weights()
     assert weights is not None and weights.stat().st_size > 4 * winner.parameters
     assert Study.open(tmp_path / "killed").seconds["training"] > 0

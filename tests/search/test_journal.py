@@ -4,9 +4,12 @@ import pytest
 from search_fakes import Bench
 
 from nas_search.errors import InputError
+from nas_search.search.goals import Goals
 from nas_search.search.journal import Candidate, Outcome, StudyJournal, read_trials
 from nas_search.search.samplers.base import distributions
 from nas_search.search.study import Study
+
+GOALS = Goals.stored(("decode:64", "loss", "throughput:64"), ("decode:64<=4ms", "memory:64<=1GiB"))
 
 
 @pytest.fixture
@@ -15,10 +18,10 @@ def journal(bench: Bench) -> StudyJournal:
 
 
 def open_journal(bench: Bench) -> StudyJournal:
-    return StudyJournal(bench.folder / "study.journal", distributions(bench.space().genes))
+    return StudyJournal(bench.folder / "study.journal", distributions(bench.space().genes), GOALS)
 
 
-def candidate(bench: Bench, over_limit_ms: float | None = None) -> Candidate:
+def candidate(bench: Bench, over: dict[str, float] | None = None) -> Candidate:
     space = bench.space()
     genome = space.canonical(space.repair(space.encode(space.fastest(lambda architecture: architecture.parameters))))
     architecture = space.decode(genome)
@@ -28,27 +31,27 @@ def candidate(bench: Bench, over_limit_ms: float | None = None) -> Candidate:
         fingerprint=architecture.fingerprint,
         parameters=architecture.parameters,
         latency_ms=2.0,
-        over_limit_ms=over_limit_ms,
-        fate="train" if over_limit_ms is None or over_limit_ms <= 0 else "too_slow",
+        figures={"decode:64": 2.0, "throughput:64": 500.0},
+        over=over or {},
+        fate="over_limit" if any(share > 0 for share in (over or {}).values()) else "train",
     )
 
 
-def test_the_latency_constraint_is_there_in_both_forms(bench: Bench, journal: StudyJournal) -> None:
+def test_every_constraint_is_there_once_by_name(bench: Bench, journal: StudyJournal) -> None:
     trial = journal.create(0)
-    journal.write_candidate(trial, candidate(bench, over_limit_ms=0.5))
+    journal.write_candidate(trial, candidate(bench, {"decode:64": 0.5, "memory:64": -0.25}))
     stored = journal.trials()[0]
-    assert stored.constraints["latency"] == 0.5
-    assert stored.system_attrs["constraints"] == [0.5]
+    assert stored.constraints == {"decode:64": 0.5, "memory:64": -0.25}
     free = journal.create(1)
     journal.write_candidate(free, candidate(bench))
     assert journal.trials()[1].constraints == {}
 
 
 def test_writing_a_candidate_again_adds_nothing(bench: Bench, journal: StudyJournal) -> None:
-    journal.write_candidate(journal.create(0), candidate(bench, over_limit_ms=-0.5))
+    journal.write_candidate(journal.create(0), candidate(bench, {"decode:64": -0.5, "memory:64": 0.5}))
     size = (bench.folder / "study.journal").stat().st_size
     again = open_journal(bench)
-    again.write_candidate(again.trials()[0], candidate(bench, over_limit_ms=-0.5))
+    again.write_candidate(again.trials()[0], candidate(bench, {"decode:64": -0.5, "memory:64": 0.5}))
     assert (bench.folder / "study.journal").stat().st_size == size
 
 
@@ -62,7 +65,7 @@ def test_told_values_and_records(bench: Bench, journal: StudyJournal) -> None:
     journal.tell(scored, made, stopped)
     journal.tell(failed, made, Outcome(state="failed", told_loss=None, reason="out of memory"))
     stored = journal.trials()
-    assert stored[0].values == [2.0, 2.5] and stored[1].values is None
+    assert stored[0].values == [2.0, 2.5, 500.0] and stored[1].values is None
     record = journal.record(scored)
     assert (record.state, record.rung, record.extrapolated, record.finished_at is not None) == (
         "stopped",
@@ -81,9 +84,24 @@ def test_optuna_reads_the_study(bench: Bench) -> None:
     study = bench.run("run", latency_budget="0.6ms", trials=8)
     storage = JournalStorage(JournalFileBackend(str(bench.folder / "run" / "study.journal")))
     loaded = optuna.load_study(study_name=None, storage=storage)
-    assert loaded.metric_names == ["latency_ms", "bits_per_byte"]
+    assert loaded.metric_names == ["decode:64", "loss"]
     assert len(loaded.trials) == len(study.records())
     assert all(trial.values[0] <= 0.6 for trial in loaded.best_trials)
+
+
+def test_optuna_s_front_is_ours_with_a_third_objective_to_maximise(bench: Bench) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    fields = {"objectives": ["loss", "throughput:2048"], "limits": ["memory:64<=0.2MiB"]}
+    study = bench.run("run", trials=10, sampler="random", tokens=16_384, **fields)
+    storage = JournalStorage(JournalFileBackend(str(bench.folder / "run" / "study.journal")))
+    loaded = optuna.load_study(study_name=None, storage=storage)
+    assert loaded.metric_names == ["decode:64", "loss", "throughput:2048"]
+    assert [direction.name for direction in loaded.directions] == ["MINIMIZE", "MINIMIZE", "MAXIMIZE"]
+    assert sorted(trial.number for trial in loaded.best_trials) == sorted(record.number for record in study.front())
+    assert any(trial.constraints["memory:64"] > 0 for trial in loaded.trials)
 
 
 def test_a_journal_damaged_in_the_middle_is_an_input_error(bench: Bench) -> None:

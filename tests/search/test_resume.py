@@ -139,7 +139,7 @@ def test_a_torn_journal(bench: Bench, undisturbed: Study) -> None:
     """Every length of the last line, for last lines of every kind; what is left is whole, and some are gone on with."""
     lines = (bench.folder / "undisturbed" / "study.journal").read_bytes().splitlines(keepends=True)
     kinds = {_kind(line): index for index, line in enumerate(lines) if index > 3}
-    assert len(kinds) >= 7
+    assert len(kinds) >= 6
     for index in kinds.values():
         before, line = b"".join(lines[:index]), lines[index]
         for cut in range(len(line)):
@@ -153,7 +153,7 @@ def test_a_torn_journal(bench: Bench, undisturbed: Study) -> None:
 def _kind(line: bytes) -> str:
     """The operation, with the attribute's name: lines of one kind differ in figures only."""
     text = line.decode()
-    names = ("candidate", "outcome", "constraints:latency", "constraints", "facts", '"proposal_index"')
+    names = ("candidate", "outcome", "constraints:", "facts", '"proposal_index"')
     return text.split(",")[0] + next((name for name in names if name in text), "")
 
 

@@ -11,6 +11,7 @@ import yaml
 from search_fakes import FAKES, Bench, FakeTable, InlineExecutor, Recorder, essence, failing_train, fake_train
 
 from nas_search.errors import InputError, RunError
+from nas_search.search.front import nondominated
 from nas_search.search.journal_file import JournalFile
 from nas_search.search.lock import RunLock
 from nas_search.search.loop import EXHAUSTED_AFTER
@@ -68,13 +69,85 @@ def test_a_finished_run_goes_on_with_more_trials(bench: Bench) -> None:
     assert essence(bench.run("run", trials=9)) == essence(bench.run("straight", trials=9))
 
 
-def test_too_slow_candidates_cost_proposals_but_no_training(bench: Bench) -> None:
+def test_candidates_over_the_limit_cost_proposals_but_no_training(bench: Bench) -> None:
     study = bench.run("run", latency_budget="0.5ms", trials=6)
-    slow = [record for record in study.records() if record.state == "too_slow"]
+    slow = [record for record in study.records() if record.state == "over_limit"]
     assert slow and all(record.latency_ms > 0.5 and record.rung_scores == () for record in slow)
     assert all(record.latency_ms <= 0.5 for record in study.records() if record.trained)
     jobs = {path.name.split("-")[0] for path in (bench.folder / "run" / "jobs").glob("*-rung0.json")}
     assert jobs == {record.fingerprint for record in study.records() if record.trained}
+
+
+THREE: dict[str, Any] = {
+    "objectives": ["loss", "throughput:2048"],
+    "limits": ["memory:64<=0.25MiB", "prefill:64<=0.8ms"],
+}
+
+
+def test_three_objectives_and_two_limits(bench: Bench) -> None:
+    observer = Recorder()
+    study = bench.run("run", observer=observer, trials=16, table=None, sampler="random", **THREE)
+    records = study.records()
+    names = ["decode:64", "throughput:2048", "memory:64", "prefill:64"]
+    assert all(list(record.figures) == names for record in records)
+    assert all(record.latency_ms == record.figures["decode:64"] for record in records)
+    over = [r for r in records if r.figures["memory:64"] > 0.25 or r.figures["prefill:64"] > 0.8]
+    assert over and [record for record in records if record.state == "over_limit"] == over
+    assert sum(record.trained for record in records) == 16
+    front = study.front()
+    assert len(front) > len(nondominated([study.goals.point(record)[:2] for record in front]))
+    confirmed = [record for record in front if record.confirmed]
+    assert len(confirmed) == 4
+    for record in confirmed:
+        assert record.measured("throughput:2048").value == pytest.approx(1.05 * record.figures["throughput:2048"])
+        assert record.measured("memory:64").unit == "MiB"
+    assert observer.steps["confirm"] == dict(observer.phases)["confirm"] == 4 + 4 * 2
+    winner = study.winner()
+    assert winner is not None and winner.measured("memory:64").value <= 0.25
+    assert study.hypervolume() > 0
+
+
+def test_one_table_is_recorded_for_all_workloads(bench: Bench) -> None:
+    asked: list[list[str]] = []
+
+    def record(arguments: Any, run_dir: Path, progress: Any) -> Any:
+        asked.append(arguments["workloads"])
+        return FAKES["record_table"](arguments, run_dir, progress)
+
+    bench.run("run", executor_with(record_table=record), table=None, trials=1, **THREE)
+    assert asked == [["decode:64", "throughput:2048", "memory:64", "prefill:64"]]
+
+
+@pytest.mark.parametrize("sampler", [name for name in sampler_names() if name != "gp"])
+def test_every_sampler_resumes_with_three_objectives(bench: Bench, sampler: str) -> None:
+    bench.run("run", sampler=sampler, trials=6, **THREE)
+    again = bench.run("run", sampler=sampler, trials=14, **THREE)
+    assert essence(again) == essence(bench.run("straight", sampler=sampler, trials=14, **THREE))
+    assert sum(record.trained for record in again.records()) == 14
+
+
+def test_a_trained_candidate_may_only_be_stopped_by_one_that_is_as_good_in_everything(bench: Bench) -> None:
+    stopped = {
+        name: sum(r.state == "stopped" for r in bench.run(name, trials=24, sampler="random", **fields).records())
+        for name, fields in {"two": {}, "three": {"objectives": ["loss", "parameters"]}}.items()
+    }
+    assert stopped["two"] > stopped["three"]
+
+
+def test_limits_that_nothing_keeps_end_the_run_with_a_note(bench: Bench) -> None:
+    observer = Recorder()
+    study = bench.run("run", observer=observer, trials=2, limits=["parameters<=10"])
+    assert {record.state for record in study.records()} <= {"over_limit", "duplicate"}
+    assert study.winner() is None
+    count = len(study.records())
+    assert f"none of {count} proposals is within the limits (parameters<=10): nothing was trained" in observer.notes
+
+
+def test_derived_widths_keep_all_limits(bench: Bench) -> None:
+    fields = {"space": str(bench.folder / "derived.yaml"), "sampler": "random", "trials": 8}
+    study = bench.run("run", limits=["parameters<=50K"], **fields)
+    assert all(record.parameters <= 50_000 for record in study.records() if record.trained)
+    assert len({record.architecture.split()[0] for record in study.records() if record.trained}) > 1
 
 
 def test_proposals_are_limited(bench: Bench) -> None:
@@ -123,7 +196,7 @@ def test_a_space_with_few_members_ends_in_duplicates_and_trains_none_twice(bench
     duplicates = [record for record in study.records() if record.state == "duplicate"]
     assert len(duplicates) == EXHAUSTED_AFTER
     by_number = {record.number: record for record in study.records()}
-    assert all(record.bits_per_byte == by_number[record.twin].bits_per_byte for record in duplicates)
+    assert all(record.bits_per_byte == by_number[record.duplicate_of].bits_per_byte for record in duplicates)
     trained = [job.name for job in executors[0].done if "rung0" in job.name]
     assert len(trained) == len(set(trained)) == 2
 
@@ -134,7 +207,7 @@ def test_a_duplicate_of_a_running_trial_waits_for_it(bench: Bench) -> None:
         study = bench.run(f"run{deterministic}", space=str(space), trials=4, workers=3, deterministic=deterministic)
         first, *others = study.records()
         assert first.state == "complete"
-        assert others and {(r.state, r.twin, r.bits_per_byte) for r in others} == {
+        assert others and {(r.state, r.duplicate_of, r.bits_per_byte) for r in others} == {
             ("duplicate", 0, first.bits_per_byte)
         }
 
@@ -251,6 +324,8 @@ BAD = {
     "sampler": ({"sampler": "evolutoin"}, "did you mean 'evolution'"),
     "option": ({"sampler": "tpe", "sampler_options": {"population": 3}}, "population"),
     "workload": ({"workload": "decode:x"}, "decode:x"),
+    "objective": ({"objectives": ["loss", "sped"]}, "objective 'sped'"),
+    "limit": ({"limits": ["memory:64<=2ms"]}, "limit 'memory:64<=2ms'"),
     "budget form": ({"latency_budget": "soon"}, "soon"),
     "budget": ({"latency_budget": "0.001ms"}, "the fastest is w32 a with 0.096 ms/token"),
     "text": ({"data": "/nowhere.txt"}, "nowhere"),
@@ -285,7 +360,14 @@ def test_a_table_recorded_for_an_impossible_budget_is_kept(bench: Bench) -> None
 
 @pytest.mark.parametrize(
     ("field", "changed"),
-    [("seed", 3), ("sampler", "random"), ("latency_budget", "3x"), ("tokens", 9 * 20_000), ("confirm_seeds", 1)],
+    [
+        ("seed", 3),
+        ("sampler", "random"),
+        ("latency_budget", "3x"),
+        ("limits", ["parameters<=1M"]),
+        ("tokens", 9 * 20_000),
+        ("confirm_seeds", 1),
+    ],
 )
 def test_another_configuration_does_not_resume(bench: Bench, field: str, changed: Any) -> None:
     options = {"sampler_options": {}}
@@ -367,7 +449,7 @@ def test_frames_and_figures_of_a_study(bench: Bench) -> None:
     frame = study.dataframe()
     assert len(frame) == len(study.records())
     assert set(frame["confirmed_latency_ms"].dropna()) == {
-        record.confirmed.latency.latency_ms for record in study.records() if record.confirmed
+        record.confirmed.latency.value for record in study.records() if record.confirmed
     }
     history = study.hypervolume_history()
     assert [count for count, _ in history] == list(range(1, 9))

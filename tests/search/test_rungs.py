@@ -31,38 +31,45 @@ def test_margins_shrink_to_the_seed_spread_at_the_top() -> None:
 
 
 def test_a_candidate_stops_if_a_rival_at_most_as_slow_beats_it_by_the_margin() -> None:
-    candidate = Standing(2.0, (2.5,))
+    candidate = Standing((2.0,), (2.5,))
     margin = LADDER.margin(0)
     assert goes_up(candidate)
-    assert not goes_up(candidate, Standing(2.0, (2.49 - margin,)))
-    assert not goes_up(candidate, Standing(1.0, (2.49 - margin, 2.0)))
-    assert goes_up(candidate, Standing(2.0, (2.51 - margin,)))
-    assert goes_up(candidate, Standing(2.1, (1.0,)))
+    assert not goes_up(candidate, Standing((2.0,), (2.49 - margin,)))
+    assert not goes_up(candidate, Standing((1.0,), (2.49 - margin, 2.0)))
+    assert goes_up(candidate, Standing((2.0,), (2.51 - margin,)))
+    assert goes_up(candidate, Standing((2.1,), (1.0,)))
+
+
+def test_a_rival_must_be_as_good_in_everything_known() -> None:
+    candidate = Standing((2.0, -50.0), (2.5,))
+    assert not goes_up(candidate, Standing((2.0, -50.0), (1.0,)))
+    assert not goes_up(candidate, Standing((1.0, -60.0), (1.0,)))
+    assert goes_up(candidate, Standing((1.0, -40.0), (1.0,)))
 
 
 def test_losses_compare_only_at_equal_rung() -> None:
-    candidate = Standing(2.0, (2.5, 2.2))
-    assert goes_up(candidate, Standing(1.0, (1.0,)))
-    assert goes_up(candidate, Standing(1.0, (1.0, 2.2)))
-    assert not goes_up(candidate, Standing(1.0, (3.0, 2.0)))
+    candidate = Standing((2.0,), (2.5, 2.2))
+    assert goes_up(candidate, Standing((1.0,), (1.0,)))
+    assert goes_up(candidate, Standing((1.0,), (1.0, 2.2)))
+    assert not goes_up(candidate, Standing((1.0,), (3.0, 2.0)))
 
 
 def test_a_fixed_share_goes_up_regardless() -> None:
-    assert goes_up(Standing(2.0, (9.0,)), Standing(1.0, (1.0,)), index=LUCKY)
+    assert goes_up(Standing((2.0,), (9.0,)), Standing((1.0,), (1.0,)), index=LUCKY)
     share = sum(in_fixed_share(3, index) for index in range(4000)) / 4000
     assert share == pytest.approx(FIXED_SHARE, abs=0.03)
 
 
 def test_extrapolation_adds_the_median_change_of_rivals() -> None:
     rivals = [
-        Standing(1.0, (3.0, 2.8, 2.7)),
-        Standing(1.0, (3.0, 2.6)),
-        Standing(1.0, (3.0, 2.7)),
-        Standing(1.0, (2.0,)),
+        Standing((1.0,), (3.0, 2.8, 2.7)),
+        Standing((1.0,), (3.0, 2.6)),
+        Standing((1.0,), (3.0, 2.7)),
+        Standing((1.0,), (2.0,)),
     ]
-    assert LADDER.extrapolate(Standing(1.0, (2.5,)), rivals) == pytest.approx(2.5 - 0.3 - 0.1)
-    assert LADDER.extrapolate(Standing(1.0, (2.5, 2.4)), rivals) == pytest.approx(2.3)
+    assert LADDER.extrapolate(Standing((1.0,), (2.5,)), rivals) == pytest.approx(2.5 - 0.3 - 0.1)
+    assert LADDER.extrapolate(Standing((1.0,), (2.5, 2.4)), rivals) == pytest.approx(2.3)
 
 
 def test_without_rivals_no_change_is_assumed() -> None:
-    assert LADDER.extrapolate(Standing(1.0, (2.5,)), []) == 2.5
+    assert LADDER.extrapolate(Standing((1.0,), (2.5,)), []) == 2.5

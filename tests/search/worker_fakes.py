@@ -77,23 +77,19 @@ _DEEDS = {
 def quick_table(arguments: Mapping[str, Any], run_dir: Path, progress: Any) -> dict[str, Any]:
     """A real table of few samples: rough, but a table."""
     from nas_search.profiler.device import resolve_device
+    from nas_search.profiler.plan import TablePlan
     from nas_search.profiler.record import record_table
     from nas_search.profiler.timing import StopRule
     from nas_search.profiler.workload import Workload
     from nas_search.space.search_space import SearchSpace
 
-    space = SearchSpace.model_validate(arguments["space"])
-    table = record_table(
-        space.operator_specs(),
-        space.widths,
-        256,
-        [Workload.parse(arguments["workload"])],
-        resolve_device("cpu"),
+    plan = TablePlan.of_space(
+        SearchSpace.model_validate(arguments["space"]),
+        [Workload.parse(workload) for workload in arguments["workloads"]],
         seed=0,
-        sample=space.sample_architectures(6, seed=0),
-        calibration_networks=6,
+        held_out=0,
+        calibration=6,
         stop=StopRule(min_rounds=1, max_rounds=2),
-        progress=progress,
     )
-    table.save(run_dir / arguments["output"])
+    record_table(plan, resolve_device("cpu"), out=run_dir / arguments["output"], progress=progress)
     return {}

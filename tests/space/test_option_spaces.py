@@ -217,7 +217,7 @@ def test_genomes_hold_plain_values_that_json_and_a_study_keep() -> None:
     for genome in (space.sample(rng), space.mutate(space.sample(rng), rng)):
         named = dict(zip((gene.name for gene in space.genes), genome, strict=True))
         candidate = Candidate(
-            genome=named, architecture="", fingerprint="", parameters=1, latency_ms=1, over_limit_ms=None, fate="train"
+            genome=named, architecture="", fingerprint="", parameters=1, latency_ms=1, figures={}, over={}, fate="train"
         )
         kept = Candidate.model_validate_json(candidate.model_dump_json()).genome
         assert json.dumps(kept) == json.dumps(named)

@@ -53,17 +53,13 @@ def doctor(
 
 def torch_devices() -> dict[str, str]:
     """The processor and every CUDA device: name in PyTorch, description."""
-    import torch
+    from nas_search.profiler.device import list_devices
 
-    from nas_search.profiler.device import resolve_device
-
-    count = torch.cuda.device_count()
-    gpus = {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(count)}
-    return {"cpu": resolve_device("cpu").description, **gpus}
+    return {str(device.place): device.description for device in list_devices()}
 
 
 def _versions() -> dict[str, str]:
-    from nas_search.profiler.device import package_version
+    from nas_search.profiler.versions import package_version
     from nas_search.space.kernels import causal_conv1d, fla, flash_attention, mamba_ssm
 
     packages = (module.PACKAGE for module in (flash_attention, mamba_ssm, causal_conv1d, fla))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nas_search.search.trial import TrialRecord
 
 _PHASES = {"table": "latency table", "search": "search", "confirm": "confirm"}
-_STYLES = {"complete": "green", "stopped": "dim", "too_slow": "yellow", "duplicate": "dim", "failed": "red"}
+_STYLES = {"complete": "green", "stopped": "dim", "over_limit": "yellow", "duplicate": "dim", "failed": "red"}
 
 
 class TerminalObserver:
@@ -51,7 +51,7 @@ class TerminalObserver:
         """One line for a trial that ended."""
         latency = f"{record.latency_ms:9.4g} ms" if record.latency_ms is not None else " " * 12
         loss = f"{record.bits_per_byte:7.4f} bits/byte" if record.bits_per_byte is not None else " " * 17
-        line = f"{record.proposal_index:4d}  {record.state:9}  {latency}  {loss}  {record.architecture}"
+        line = f"{record.proposal_index:4d}  {record.state:10}  {latency}  {loss}  {record.architecture}"
         self._console.print(Text(f"{line}  {record.reason or ''}".rstrip(), style=_STYLES.get(record.state, "")))
 
     def note(self, text: str) -> None:

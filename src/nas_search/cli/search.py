@@ -23,7 +23,21 @@ def register(app: typer.Typer) -> None:
 
 def search(
     context: typer.Context,
-    device: Annotated[str | None, typer.Option(help="Where latency counts (default: cpu).")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where latency counts: cpu, cuda, or a GPU's name, here or in a table (default: cpu)."),
+    ] = None,
+    estimate: Annotated[
+        bool | None,
+        typer.Option("--estimate", help="Take published rates for a device that is neither here nor in a table."),
+    ] = None,
+    train_device: Annotated[
+        str | None, typer.Option(help="Where training runs: auto, cpu or cuda (default: auto, CUDA if there is one).")
+    ] = None,
+    train_parameters: Annotated[
+        int | None,
+        typer.Option(help="Score larger networks as twins of smaller width (default: 20 million, on CUDA a billion)."),
+    ] = None,
     space: Annotated[str | None, typer.Option(help="Search space: a name or a YAML file (default: cpu).")] = None,
     workload: Annotated[
         str | None,
@@ -31,12 +45,32 @@ def search(
     ] = None,
     latency_budget: Annotated[
         str | None,
-        typer.Option(help="Limit: 12ms, 15s, 3x the fastest member, or an architecture's own figure (default: none)."),
+        typer.Option(
+            help="Limit on the workload: 12ms, 15s, 3x the fastest member, or an architecture's own figure (default: "
+            "none)."
+        ),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="<str>",
+            help="What to trade besides the workload: loss, parameters or another workload, also throughput:CONTEXT, "
+            "memory:CONTEXT and energy:CONTEXT; repeatable (default: loss).",
+        ),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="<str>",
+            help="Train nothing that is predicted to be over it: prefill:512<=20ms, memory:32768<=2GiB, "
+            "parameters<=5M, throughput:1024>=500, energy:256<=5mJ; repeatable.",
+        ),
     ] = None,
     sampler: Annotated[str | None, typer.Option(help=f"{_SAMPLERS} (default: gp).")] = None,
     trials: Annotated[int | None, typer.Option(help="Candidates to train (default: 24).")] = None,
     proposals: Annotated[
-        int | None, typer.Option(help="Candidates to propose, too slow ones included (default: 20 for each trial).")
+        int | None,
+        typer.Option(help="Candidates to propose, those over a limit included (default: 20 for each trial)."),
     ] = None,
     hours: Annotated[float | None, typer.Option(help="Propose nothing after this time.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Training tokens of the top rung.")] = None,
@@ -44,7 +78,9 @@ def search(
         str | None, typer.Option(help="embedded, or a UTF-8 file, folder, .jsonl or .parquet (default: embedded).")
     ] = None,
     tokenizer: Annotated[str | None, typer.Option(help="bytes or bpe:SIZE (default: bytes).")] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes (default: one for each core).")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes (default: one for each core; one where training is on CUDA).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of proposals, weights and data order (default: 0).")] = None,
     table: Annotated[Path | None, typer.Option(help="Use this latency table instead of recording one.")] = None,
     deterministic: Annotated[
@@ -68,9 +104,14 @@ def search(
         return
     given = {
         "device": device,
+        "estimate": estimate,
+        "train_device": train_device,
+        "train_parameters": train_parameters,
         "space": space,
         "workload": workload,
         "latency_budget": latency_budget,
+        "objectives": objective or None,
+        "limits": limit or None,
         "sampler": sampler,
         "trials": trials,
         "proposals": proposals,

@@ -1,142 +1,179 @@
-"""``nas-search table`` and ``nas-search devices``: what operators cost, where."""
+"""``nas-search table``: what operators cost, where."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from nas_search.cli.console import Json, print_json, stderr, stdout
+from nas_search.cli.doctor import StrictKernels
+from nas_search.cli.options import WORKLOAD, DeviceName, Seed, check_kernels_of, parse_workloads
 from nas_search.cli.progress import progress_bar
-from nas_search.errors import InputError
+from nas_search.cli.table_view import print_check, print_table
+from nas_search.errors import InputError, RunError
 
 if TYPE_CHECKING:
+    from nas_search.profiler.plan import TablePlan
     from nas_search.profiler.table import LatencyTable
 
 CHECK_NETWORKS = 20
 
 _TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="A table file (.parquet).")]
-_Space = Annotated[str, typer.Option(help="Search space: a name or a YAML file.")]
-_Device = Annotated[str, typer.Option(help="Where to measure.")]
-_Seed = Annotated[int, typer.Option(help="Seed of networks, weights and tokens.", min=0, max=2**32 - 1)]
+_Out = Annotated[Path, typer.Option(help="Where to write the table.")]
 _Networks = Annotated[int, typer.Option(help="Random networks, not seen in calibration, to check on.", min=4)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    tables = typer.Typer(help="Record, show and check latency tables.", no_args_is_help=False, rich_markup_mode=None)
-    tables.command()(record)
-    tables.command()(show)
-    tables.command()(check)
+    tables = typer.Typer(help="Record, show, check and merge latency tables.", rich_markup_mode=None)
+    tables.callback(invoke_without_command=True)(choose)
+    for command in (record, show, check, merge):
+        tables.command()(command)
     app.add_typer(tables, name="table")
-    app.command()(devices)
+
+
+def choose(context: typer.Context) -> None:
+    """Record, show, check and merge latency tables."""
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=stderr().file)
+        raise InputError("table: say what to do: record, show, check or merge")
 
 
 def record(
-    out: Annotated[Path, typer.Option(help="Where to write the table.")],
-    space: _Space = "cpu",
-    device: _Device = "cpu",
-    workload: Annotated[
-        list[str] | None, typer.Option(help="As for the search; give it again for more (default: decode:256).")
-    ] = None,
+    out: _Out,
+    space: Annotated[str, typer.Option(help="Search space: a name or a YAML file.")] = "cpu",
+    device: DeviceName = "cpu",
+    workload: Annotated[list[str] | None, typer.Option(help=f"{WORKLOAD}; repeatable (default: decode:256).")] = None,
     networks: _Networks = CHECK_NETWORKS,
-    seed: _Seed = 0,
+    seed: Seed = 0,
+    strict_kernels: StrictKernels = False,
     json: Json = False,
 ) -> None:
-    """Time every operator of a space at every width, calibrate, and check on whole networks."""
+    """Time every operator of a space at every width, calibrate, and check on whole networks.
+
+    Interrupted, the same command goes on where it was.
+    """
     from nas_search.profiler.device import resolve_device
-    from nas_search.profiler.workload import Workload
     from nas_search.space.search_space import load_space
 
     members, place = load_space(space), resolve_device(device)
-    questions = [Workload.parse(text) for text in workload or ["decode:256"]]
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}")
-    from nas_search.profiler.record import CALIBRATION_NETWORKS, record_table
+    questions = parse_workloads(workload or ["decode:256"], place)
+    _check_target(out)
+    from nas_search.profiler.isolated_sitting import measure_sitting_isolated
+    from nas_search.profiler.plan import TablePlan
+    from nas_search.profiler.record import record_table
 
-    with progress_bar(stderr(), "timing") as report:
-        table = record_table(
-            members.operator_specs(),
-            members.widths,
-            members.tokens,
-            questions,
-            place,
-            seed=seed,
-            sample=members.sample_architectures(CALIBRATION_NETWORKS + networks, seed=seed),
-            meta_tokens=members.meta_tokens,
-            progress=report,
-        )
-    table.save(out)
-    _show(table, json=json)
+    check_kernels_of(members.operator_specs(), questions, place, strict=strict_kernels)
+    plan = TablePlan.of_space(members, questions, seed=seed, held_out=networks)
+    try:
+        with progress_bar(stderr(), "measuring") as report:
+            table = record_table(
+                plan,
+                place,
+                out=out,
+                measure_one=measure_sitting_isolated,
+                note=lambda line: stderr().print(line, markup=False),
+                progress=report,
+            )
+    except KeyboardInterrupt:
+        stderr().print("Interrupted. The same command goes on where it was.")
+        raise
+    except OSError as error:
+        raise RunError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    errors = _roofline_errors(table, plan)
+    print_table(table, json=json, roofline_mape=errors)
+    if not json:
+        for text, mape in errors.items():
+            stdout().print(f"{text}: published rates alone err by {mape:.1%} against this table", markup=False)
 
 
 def show(table: _TablePath, json: Json = False) -> None:
     """Print a table: device, calibration, check and the cost of every operator."""
     from nas_search.profiler.table import LatencyTable
 
-    _show(LatencyTable.load(table), json=json)
+    print_table(LatencyTable.load(table), json=json)
 
 
 def check(
-    table: _TablePath, space: _Space = "cpu", networks: _Networks = CHECK_NETWORKS, seed: _Seed = 1, json: Json = False
+    table: _TablePath,
+    space: Annotated[str | None, typer.Option(help="Search space of the networks (default: the table's).")] = None,
+    device: Annotated[str | None, typer.Option(help="Where to measure (default: the table's device).")] = None,
+    networks: _Networks = CHECK_NETWORKS,
+    seed: Seed = 1,
+    json: Json = False,
 ) -> None:
     """Measure random networks of a space, each twice, and compare them with the table."""
+    from nas_search.profiler.backend import backend_of
+    from nas_search.profiler.checking import check_table
     from nas_search.profiler.device import resolve_device
-    from nas_search.profiler.record import check_table
+    from nas_search.profiler.isolated import measure_isolated
     from nas_search.profiler.table import LatencyTable
     from nas_search.profiler.workload import Workload
     from nas_search.space.search_space import load_space
 
-    loaded, members = LatencyTable.load(table), load_space(space)
-    loaded.require_device(resolve_device(loaded.device.name))
+    loaded = LatencyTable.load(table)
+    members, place = load_space(space or loaded.info.space), resolve_device(device or loaded.device.name)
+    loaded.require_device(place)
+    questions = [one for one in map(Workload.parse, loaded.info.workloads) if one.kind != "memory"]
     sample = members.sample_architectures(networks, seed=seed)
     document = {}
-    for text in loaded.info.workloads:
-        with progress_bar(stderr(), f"measuring {text}") as report:
-            result = check_table(loaded, Workload.parse(text), sample, seed=seed, progress=report)
-        document[text] = result.model_dump(mode="json")
+    for question in questions:
+        with progress_bar(stderr(), f"measuring {question}") as report:
+            result = check_table(
+                loaded,
+                question,
+                sample,
+                seed=seed,
+                backend=backend_of(place),
+                measure_networks=measure_isolated,
+                progress=report,
+            )
+        document[str(question)] = result.model_dump(mode="json")
         if not json:
-            stdout().print(f"{text}: {result.summary()}", markup=False)
+            print_check(str(question), result, place)
     if json:
         print_json(document)
 
 
-def _show(table: "LatencyTable", *, json: bool) -> None:
-    if json:
-        cells = [{**cell.key._asdict(), "latency_ms": cell.latency_ms} for cell in table.cells]
-        print_json({"hash": table.hash, **table.info.model_dump(mode="json"), "cells": cells})
-        return
-    console = stdout()
-    console.print(f"{table.device.description}, {table.clock} clock, hash {table.hash[:16]}", markup=False)
-    for text, found in table.info.workloads.items():
-        console.print(f"{text}: {found.check.summary() if found.check else 'not checked'}", markup=False)
-    console.print(_costs(table))
+def merge(
+    first: _TablePath,
+    second: Annotated[Path, typer.Argument(metavar="TABLE", help="Another one; it counts where both have something.")],
+    out: _Out,
+    json: Json = False,
+) -> None:
+    """Write two tables of one device as one."""
+    from nas_search.profiler.table import LatencyTable
+
+    _check_target(out)
+    table = LatencyTable.merge(LatencyTable.load(first), LatencyTable.load(second))
+    try:
+        table.save(out)
+    except OSError as error:
+        raise RunError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    print_table(table, json=json)
 
 
-def _costs(table: "LatencyTable") -> Table:
-    """Milliseconds by operator or term (rows) and width (columns); terms of all widths have a column of their own."""
-    from nas_search.profiler.cells import ALL_WIDTHS
-
-    widths = sorted({cell.key.width for cell in table.cells})
-    headers = ("all widths" if width == ALL_WIDTHS else f"w{width}" for width in widths)
-    costs = Table("ms", "phase", *headers, box=None, pad_edge=False)
-    by_row: dict[tuple[str, str], dict[int, float]] = {}
-    for cell in table.cells:
-        key = cell.key
-        by_row.setdefault((key.operator, f"{key.phase}:{key.context}"), {})[key.width] = cell.latency_ms
-    for (operator, phase), row in by_row.items():
-        costs.add_row(Text(operator), phase, *(f"{row[width]:.4f}" if width in row else "" for width in widths))
-    return costs
+def _check_target(out: Path) -> None:
+    """Raise InputError for what cannot become a file, before hours are spent on its content."""
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}")
+    if out.exists() and not out.is_file():
+        raise InputError(f"--out {out}: not a file that can be replaced; give the name of a new one")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"--out {out}: nothing can be written into {out.parent}")
 
 
-def devices(json: Json = False) -> None:
-    """List where latency can be measured on this machine."""
-    from nas_search.profiler.device import list_devices
+def _roofline_errors(table: "LatencyTable", plan: "TablePlan") -> dict[str, float]:
+    """How far published rates alone are from the table, by workload; empty for a device without any."""
+    from nas_search.profiler.estimate import roofline_error
+    from nas_search.profiler.known_devices import find_known
 
-    found = list_devices()
-    if json:
-        print_json({"devices": [{"id": device.id, **device.model_dump(mode="json")} for device in found]})
-        return
-    for device in found:
-        stdout().print(f"{device.description}  [{device.id}]", markup=False)
+    known = find_known(table.device.name)
+    if known is None or not plan.held_out:
+        return {}
+    return {
+        str(workload): roofline_error(table, plan.held_out, workload, known.rates(workload.dtype))
+        for workload in plan.workloads
+        if workload.is_latency and workload.dtype in known.flops_per_s
+    }

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nas_search.space.model import HybridLM
 from nas_search.space.operators.attention.module import GroupedQueryAttention
 from nas_search.space.operators.ffn.module import FeedForwardModule
 from nas_search.space.operators.gated_deltanet.module import GatedDeltaNetModule
@@ -28,6 +29,23 @@ def ffn_weights(ours: FeedForwardModule) -> Weights:
     """As of LlamaMLP and Qwen3MLP."""
     gate, up = ours.gate_up_proj.weight.chunk(2)
     return {"gate_proj.weight": gate, "up_proj.weight": up, "down_proj.weight": ours.out_proj.weight}
+
+
+def transformer_weights(ours: HybridLM) -> Weights:
+    """As of LlamaForCausalLM and its kind: an attention and an FFN of ours are one layer of theirs."""
+    head = ours.embedding if ours.head is None else ours.head
+    weights: Weights = {
+        "model.embed_tokens.weight": ours.embedding,
+        "model.norm.weight": ours.norm.weight,
+        "lm_head.weight": head,
+    }
+    for index in range(len(ours.layers) // 2):
+        attention, ffn = ours.layers[2 * index], ours.layers[2 * index + 1]
+        layer = {"input_layernorm.weight": attention.norm.weight, "post_attention_layernorm.weight": ffn.norm.weight}
+        layer |= prefixed("self_attn", attention_weights(attention.mixer))
+        layer |= prefixed("mlp", ffn_weights(ffn.mixer))
+        weights |= prefixed(f"model.layers.{index}", layer)
+    return weights
 
 
 def mamba_weights(ours: MambaModule) -> Weights:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from agreement import MIXER_NORM_EPS, NORM_EPS, assert_agree, assert_equal, call, disturb, every_precision, widened
-from layouts import Weights, attention_weights, ffn_weights, mamba2_weights, prefixed
+from layouts import Weights, mamba2_weights, prefixed, transformer_weights
 from public_code import mamba2
 from torch import Tensor, nn
 from transformers import Mamba2Config, Qwen3Config, Qwen3ForCausalLM
@@ -27,7 +27,7 @@ Public = Callable[[HybridLM], tuple[nn.Module, Weights]]
 
 
 def qwen3_like(ours: HybridLM) -> tuple[nn.Module, Weights]:
-    """Their network, and our weights for it: two of our layers are one of theirs."""
+    """Their network, and our weights for it."""
     config = Qwen3Config(
         vocab_size=97,
         hidden_size=64,
@@ -41,14 +41,7 @@ def qwen3_like(ours: HybridLM) -> tuple[nn.Module, Weights]:
         tie_word_embeddings=True,
         attn_implementation="eager",
     )
-    weights: Weights = {"model.embed_tokens.weight": ours.embedding, "model.norm.weight": ours.norm.weight}
-    for index in range(LAYERS):
-        attention, ffn = ours.layers[2 * index], ours.layers[2 * index + 1]
-        layer = {"input_layernorm.weight": attention.norm.weight, "post_attention_layernorm.weight": ffn.norm.weight}
-        layer |= prefixed("self_attn", attention_weights(attention.mixer))
-        layer |= prefixed("mlp", ffn_weights(ffn.mixer))
-        weights |= prefixed(f"model.layers.{index}", layer)
-    return Qwen3ForCausalLM(config), weights
+    return Qwen3ForCausalLM(config), transformer_weights(ours)
 
 
 def mamba2_like(ours: HybridLM) -> tuple[nn.Module, Weights]:

@@ -1,0 +1,95 @@
+"""Objectives and limits as people write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_search.errors import InputError
+from nas_search.profiler.workload import Workload
+from nas_search.search.objectives import Limit, Quantity
+
+NAMES = [
+    "parameters",
+    "decode:256",
+    "prefill:512,batch=4",
+    "generate:128,prompt=64",
+    "throughput:32768",
+    "memory:32768,dtype=bfloat16",
+    "energy:256,dtype=bfloat16,state=bfloat16",
+]
+
+
+@given(st.sampled_from(NAMES), st.floats(min_value=0, exclude_min=True, allow_infinity=False))
+def test_limits_read_what_they_write(name: str, bound: float) -> None:
+    limit = Limit(Quantity.parse(name), bound)
+    assert Limit.parse(str(limit)) == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "bound"),
+    [
+        ("prefill:256<=20ms", "prefill:256", 20.0),
+        ("decode:256<=.5ms/token", "decode:256", 0.5),
+        ("generate:128,prompt=64 <= 2s", "generate:128,prompt=64", 2000.0),
+        ("decode:256<=250us", "decode:256", 0.25),
+        ("memory:32768<=2GiB", "memory:32768", 2048.0),
+        ("memory:32768<=1MB", "memory:32768", 1e6 / 2**20),
+        ("parameters<=5M", "parameters", 5e6),
+        ("throughput:1024>=500", "throughput:1024", 500.0),
+        ("throughput:1024>=500tokens/s", "throughput:1024", 500.0),
+        ("energy:256<=5mJ", "energy:256", 5.0),
+        ("energy:256<=0.01J", "energy:256", 10.0),
+    ],
+)
+def test_forms(text: str, name: str, bound: float) -> None:
+    limit = Limit.parse(text)
+    assert (limit.quantity.name, limit.bound) == (name, pytest.approx(bound))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "prefill:512<=20ms"),
+        ("prefill:256", "prefill:512<=20ms"),
+        ("prefill:256<20ms", "prefill:512<=20ms"),
+        ("prefill:256<=ms", "prefill:512<=20ms"),
+        ("prefill:256<=-3ms", "prefill:512<=20ms"),
+        ("loss<=2", "only after training"),
+        ("losss<=2", "neither loss nor parameters nor one of"),
+        ("prefil:256<=2ms", "not one of decode"),
+        ("prefill:256<=2MiB", "unit 'MiB' is not one of prefill:256; there are ms, us, s"),
+        ("prefill:256<=2", "unit '' is not one"),
+        ("memory:256<=2ms", "there are MiB"),
+        ("parameters<=5MiB", "there are no unit, K, M, B"),
+        ("throughput:1024<=500", "write throughput:1024>=500"),
+        ("memory:256>=2GiB", "write memory:256<=2GiB"),
+        ("parameters<=0", "greater than zero"),
+        ("parameters<=1e999", "finite"),
+    ],
+)
+def test_what_is_no_limit_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(InputError, match="limit") as error:
+        Limit.parse(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_over_is_a_share_of_the_bound_in_the_direction_that_is_worse() -> None:
+    assert Limit.parse("decode:256<=2ms").over(3.0) == pytest.approx(0.5)
+    assert Limit.parse("decode:256<=2ms").over(2.0) == 0.0
+    assert Limit.parse("throughput:256>=500").over(400.0) == pytest.approx(0.2)
+    assert Limit.parse("throughput:256>=500").over(600.0) == pytest.approx(-0.2)
+
+
+def test_a_workload_takes_the_device_s_number_format_unless_it_names_one() -> None:
+    assert Quantity.parse("memory:64", "bfloat16").name == "memory:64,dtype=bfloat16"
+    assert Quantity.parse("memory:64,dtype=float32", "bfloat16").workload == Workload.parse("memory:64")
+
+
+def test_units_and_senses() -> None:
+    assert [Quantity.parse(name).unit for name in ("loss", "parameters", "memory:64")] == [
+        "bits per byte",
+        "parameters",
+        "MiB",
+    ]
+    assert [name for name in ("loss", *NAMES) if Quantity.parse(name).higher_is_better] == ["throughput:32768"]
