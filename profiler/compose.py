@@ -11,8 +11,7 @@ from nas_search.profiler.cells import PhaseSetting
 from nas_search.profiler.grid import Grid, Weights
 from nas_search.profiler.layers import NetworkSet, by_meta_tokens
 from nas_search.profiler.memory import MIB
-from nas_search.profiler.network_memory import NetworkMemory
-from nas_search.profiler.phases import workload_parts
+from nas_search.profiler.network_memory import NetworkMemory, prompt_bytes_many
 from nas_search.profiler.robust import Matrix, Vector
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
@@ -42,7 +41,7 @@ def compose(
 def settings_of(workload: Workload, meta_tokens: int, grid: Grid) -> list[PhaseSetting]:
     """The settings that a figure of ``workload`` may be made of. Raises InputError where the table has none."""
     settings: list[PhaseSetting] = []
-    for part in workload_parts(workload, meta_tokens):
+    for part in grid.parts(workload, meta_tokens):
         if workload.kind == "throughput":
             for batch in grid.batches(part, workload.precision):
                 settings += grid.at_batch(part, batch, workload.precision)
@@ -55,12 +54,12 @@ def _composed(
     networks: NetworkSet, workload: Workload, grid: Grid, available_bytes: int, figures: PhaseFigures
 ) -> Vector:
     if workload.kind == "memory":
-        memory = NetworkMemory.of(networks, workload.prompt, workload.precision)
-        return memory.needed(workload.batch) / MIB
+        held = NetworkMemory.of(networks, workload.prompt, workload.precision).needed(workload.batch)
+        return (held + prompt_bytes_many(networks, workload.prompt, workload.batch, workload.precision)) / MIB
     if workload.kind == "throughput":
         return _tokens_per_second(networks, workload, grid, available_bytes, figures)
     total = np.zeros(len(networks))
-    for part in workload_parts(workload, networks.meta_tokens):
+    for part in grid.parts(workload, networks.meta_tokens):
         total += _weighted(networks, grid.weights(part, workload.batch, workload.precision), figures)
     return total / workload.batch if workload.kind == "energy" else total
 
@@ -78,7 +77,7 @@ def _tokens_per_second(
     precision = workload.precision
     fitting = NetworkMemory.of(networks, workload.prompt, precision).largest_batch(available_bytes)
     batch = np.minimum(fitting, workload.batch)
-    (part,) = workload_parts(workload, networks.meta_tokens)
+    (part,) = grid.parts(workload, networks.meta_tokens)
     recorded = grid.batches(part, precision)
     steps = [_weighted(networks, grid.at_batch(part, each, precision), figures) for each in recorded]
     return 1e3 * batch / _at_batch(np.maximum(batch, 1), np.array(recorded, np.float64), np.array(steps))

@@ -44,6 +44,11 @@ class Device(BaseModel):
         return "cuda" if self.fingerprint.get("kind") == CUDA else "cpu"
 
     @property
+    def captures_steps(self) -> bool:
+        """Whether decoding replays captured graphs there, each of which serves a range of contexts."""
+        return self.kind == CUDA
+
+    @property
     def default_dtype(self) -> DType:
         """The number format of a workload that names none."""
         return "bfloat16" if self.kind == CUDA else "float32"

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from nas_search.profiler.device import Device
 from nas_search.profiler.isolated import JsonObject, Runner, run_isolated
 from nas_search.profiler.known_devices import find_known
-from nas_search.profiler.measure import At
 from nas_search.profiler.precision import DType
 from nas_search.profiler.roofline import Rates
 from nas_search.profiler.timing import Progress, StopRule
+from nas_search.profiler.turns import At
 
 # A copy and a product are steady: their medians are known within a few per cent soon.
 RATES_STOP = StopRule(interval=0.02, min_rounds=9, max_rounds=60, max_seconds=15.0)

@@ -51,12 +51,17 @@ def estimate_cells(
 
 def workload_bound_ms(architecture: Architecture, workload: Workload, rates: Rates) -> float:
     """The least time for a workload. Raises InputError for one that is no latency."""
-    return _weighted(bound_ms, architecture, workload, rates)
+    return _weighted(bound_ms, architecture, workload, rates, captured=False)
 
 
-def workload_estimate_ms(architecture: Architecture, workload: Workload, rates: Rates) -> float:
-    """The estimated time of a workload. Raises InputError for one that is no latency."""
-    return _weighted(estimate_ms, architecture, workload, rates)
+def workload_estimate_ms(
+    architecture: Architecture, workload: Workload, rates: Rates, *, captured: bool = False
+) -> float:
+    """The estimated time of a workload, whose steps may be replayed from ``captured`` graphs.
+
+    Raises InputError for one that is no latency.
+    """
+    return _weighted(estimate_ms, architecture, workload, rates, captured=captured)
 
 
 def mean_error(estimated: Vector, reference: Vector) -> float:
@@ -80,10 +85,12 @@ def _weighted(
     architecture: Architecture,
     workload: Workload,
     rates: Rates,
+    *,
+    captured: bool,
 ) -> float:
     if not workload.is_latency:
         raise InputError(f"workload '{workload}': a roofline gives times, of decode, prefill and generate")
     return sum(
         weight * of_phase(architecture, PhaseSetting(phase, workload.batch, workload.precision), rates)
-        for phase, weight in weighted_phases(workload, architecture.meta_tokens)
+        for phase, weight in weighted_phases(workload, architecture.meta_tokens, captured=captured)
     )

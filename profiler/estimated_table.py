@@ -12,7 +12,6 @@ from nas_search.profiler.device import Device
 from nas_search.profiler.estimate import estimate_cells
 from nas_search.profiler.known_devices import KnownDevice
 from nas_search.profiler.phases import weighted_phases
-from nas_search.profiler.plan import is_captured
 from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.table_info import TableInfo
 from nas_search.profiler.workload import MAX_BATCH, Workload
@@ -31,7 +30,7 @@ def estimate_table(
     Raises InputError for energy, which does not follow from rates, and for a number format without a published rate.
     """
     settings = dict.fromkeys(
-        setting for workload in workloads for setting in _settings(workload, space.meta_tokens, is_captured(device))
+        setting for workload in workloads for setting in _settings(workload, space.meta_tokens, device.captures_steps)
     )
     cells: list[Cell] = []
     for setting in settings:

@@ -7,25 +7,34 @@ from collections.abc import Iterable, Sequence
 
 from nas_search.errors import InputError
 from nas_search.profiler.cells import PhaseSetting
-from nas_search.profiler.phases import Part, Phase, PhaseKind, hat_sums
+from nas_search.profiler.phases import Part, Phase, PhaseKind, hat_sums, workload_parts
 from nas_search.profiler.precision import Precision
+from nas_search.profiler.workload import Workload
 
 Weights = dict[PhaseSetting, float]
 
 
 class Grid:
-    """What was recorded. Where it is asked for something beyond, it raises InputError with the range that there is."""
+    """What was recorded, on a device whose steps are ``captured`` or not.
 
-    def __init__(self, settings: Iterable[PhaseSetting]) -> None:
+    Where it is asked for something beyond, it raises InputError with the range that there is.
+    """
+
+    def __init__(self, settings: Iterable[PhaseSetting], *, captured: bool) -> None:
+        self._captured = captured
         self._contexts: dict[tuple[PhaseKind, Precision], dict[int, list[int]]] = {}
         for setting in sorted(settings):
             recorded = self._contexts.setdefault((setting.phase.kind, setting.precision), {})
             recorded.setdefault(setting.batch, []).append(setting.phase.context)
 
+    def parts(self, workload: Workload, meta_tokens: int) -> tuple[Part, ...]:
+        """The phases of a workload there."""
+        return workload_parts(workload, meta_tokens, captured=self._captured)
+
     def batches(self, part: Part, precision: Precision) -> list[int]:
         """The batches at which all contexts of ``part`` lie between recorded ones, ascending; at least one."""
         recorded = self._recorded(part.kind, precision)
-        first, last = part.contexts[0], part.contexts[-1]
+        first, last = part.ends
         found = [batch for batch, contexts in recorded.items() if contexts[0] <= first and last <= contexts[-1]]
         if not found:
             low, high = (pick(map(pick, recorded.values())) for pick in (min, max))
@@ -37,7 +46,7 @@ class Grid:
 
     def at_batch(self, part: Part, batch: int, precision: Precision) -> Weights:
         """What counts how often at one of :meth:`batches`."""
-        sums = hat_sums(part.contexts, tuple(self._recorded(part.kind, precision)[batch]))
+        sums = hat_sums(part, tuple(self._recorded(part.kind, precision)[batch]))
         return {PhaseSetting(Phase(part.kind, context), batch, precision): weight for context, weight in sums.items()}
 
     def weights(self, part: Part, batch: int, precision: Precision) -> Weights:
@@ -46,7 +55,7 @@ class Grid:
         if not recorded[0] <= batch <= recorded[-1]:
             raise InputError(
                 f"latency table: batch {batch} is outside of what was recorded for {part.kind} at "
-                f"{_range(part.contexts[0], part.contexts[-1])} tokens, {_range(recorded[0], recorded[-1])}"
+                f"{_range(*part.ends)} tokens, {_range(recorded[0], recorded[-1])}"
             )
         return {
             setting: share * weight

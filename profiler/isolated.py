@@ -16,11 +16,12 @@ from pydantic import TypeAdapter
 from nas_search.child_process import ask, how_it_ended, load_function, start_child, stop_child
 from nas_search.errors import RunError
 from nas_search.profiler.device import Device
-from nas_search.profiler.measure import At, Rounds, measure
+from nas_search.profiler.measure import Rounds, measure
 from nas_search.profiler.measurement import Failure, Outcome
 from nas_search.profiler.measuring_process import ERROR_KINDS, NOBODY, read_turn, write_turn
 from nas_search.profiler.statistics import ClockName
 from nas_search.profiler.timing import Progress, StopRule
+from nas_search.profiler.turns import At
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
 

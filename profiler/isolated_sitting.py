@@ -8,9 +8,9 @@ import numpy as np
 
 from nas_search.profiler.backend import Verdict
 from nas_search.profiler.isolated import JsonObject, Runner, run_isolated, with_survivors
-from nas_search.profiler.measure import At
 from nas_search.profiler.sitting import SittingRequest, SittingResult, measure_sitting
 from nas_search.profiler.timing import Progress, Samples
+from nas_search.profiler.turns import At
 
 
 def measure_sitting_isolated(

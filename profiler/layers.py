@@ -45,6 +45,11 @@ class Layers:
         weights = np.fromiter(figures, np.float64)[self.codes]
         return np.bincount(self.rows, weights=weights, minlength=self.count).astype(np.float64, copy=False)
 
+    def largest(self, figures: Iterable[float]) -> Vector:
+        """For each network the greatest figure of its layers."""
+        starts = np.searchsorted(self.rows, np.arange(self.count))
+        return np.asarray(np.maximum.reduceat(np.fromiter(figures, np.float64)[self.codes], starts))
+
 
 class NetworkSet:
     """Networks that a question is asked of together; all have the same number of meta tokens."""

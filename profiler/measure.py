@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from nas_search.errors import InputError
 from nas_search.profiler.backend import Backend, backend_of
 from nas_search.profiler.device import Device
+from nas_search.profiler.failures import failure_of
 from nas_search.profiler.measurement import Failure, Measurement, Origin, Outcome, scaled
 from nas_search.profiler.phases import Phase, weighted_phases
 from nas_search.profiler.roofline import largest_batch, memory_bytes
 from nas_search.profiler.statistics import ClockName, median_interval
 from nas_search.profiler.timing import Progress, StopRule, Task, measure_interleaved
+from nas_search.profiler.turns import At, announced
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
 
@@ -25,11 +27,10 @@ if TYPE_CHECKING:
     from nas_search.profiler.networks import TimedNetwork
 
 # A batch that was predicted to fit and does not is made so much smaller.
-BATCH_STEP = 0.9
+BATCH_STEP = 0.97
 # What libraries load and keep when they are first used is not the network's memory.
 WARM_UP_TOKENS = 16
 MIB = 2**20
-At = Callable[[int], object]
 Vector = NDArray[np.float64]
 Rounds = Callable[[int, Vector], object]
 
@@ -68,8 +69,8 @@ def measure(
     Latencies and energy are measured in turns; what fills the device's memory, one network after the other. ``clock``
     names the one that counts, as a table's when figures are compared with it; without it the device's conditions
     decide. ``at`` is called with the index of a network before it is built and before each of its samples, ``rounds``
-    with the index and the time or energy [rounds] of each network that was measured in turns. Raises InputError if the
-    networks do not fit into memory together.
+    with the index and the time or energy [rounds] of each network that was measured in turns. What does not fit into
+    memory together is measured in pieces. Raises InputError if not one network fits.
     """
     from nas_search.profiler.networks import timing_session
 
@@ -81,22 +82,6 @@ def measure(
         if workload.kind == "throughput":
             return _each(architectures, measuring.throughput, progress)
         return measuring.in_turns(architectures, progress)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that something does not fit; what was begun can then be dropped, and nothing is broken."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
-
-
-def announced(task: Task, index: int, at: At) -> Task:
-    """The task, which says before each of its samples that it is the turn of ``index``."""
-
-    def reset() -> None:
-        at(index)
-        task.reset()
-
-    return replace(task, reset=reset)
 
 
 def _each(
@@ -122,20 +107,32 @@ class _Measuring(NamedTuple):
     rounds: Rounds
 
     def in_turns(self, architectures: Sequence[Architecture], progress: Progress | None) -> list[Outcome]:
-        """All networks at once in memory, measured in the same rounds."""
-        self._check_memory(architectures)
-        outcomes: list[Outcome | Job] = [self._job(i, network) for i, network in enumerate(architectures)]
-        jobs = [outcome for outcome in outcomes if isinstance(outcome, Job)]
-        measured = iter(self._run(jobs, architectures, progress) if jobs else [])
-        return [next(measured) if isinstance(outcome, Job) else outcome for outcome in outcomes]
+        """As many networks as fit in memory at once, measured in the same rounds; then the next ones."""
+        outcomes: dict[int, Outcome] = {}
+        for indices in self._fitting(architectures):
+            jobs = {index: self._job(index, architectures[index]) for index in indices}
+            built = [job for job in jobs.values() if isinstance(job, Job)]
+            outcomes |= {index: job for index, job in jobs.items() if isinstance(job, Failure)}
+            measured = self._run(built, architectures, progress) if built else []
+            outcomes |= {job.index: outcome for job, outcome in zip(built, measured, strict=True)}
+        free = self.backend.free_bytes()
+        return [
+            outcomes.get(index) or self._too_large(architecture, self.workload.batch, free)
+            for index, architecture in enumerate(architectures)
+        ]
 
     def throughput(self, index: int, architecture: Architecture) -> Outcome:
         """With the largest batch that can be allocated."""
-        free = self.backend.free_bytes()
-        context = self.workload.prompt
+        context, free = self.workload.prompt, self.backend.free_bytes()
+        failure: Outcome = self._too_large(architecture, 1, free)
         batch = min(self.workload.batch, largest_batch(architecture, context, self.workload.precision, free))
-        failure = self._too_large(architecture, 1, free)
+        if batch:
+            # Libraries take their own memory when they are first used, which is not when all of it is full.
+            warm = self._job(index, architecture, 1)
+            batch = 0 if isinstance(warm, Failure) else batch
+            del warm
         while batch:
+            self.backend.free_bytes()  # gives back what an attempt before left in reserve
             job = self._job(index, architecture, batch)
             if isinstance(job, Job):
                 return self._run([job], [architecture], None)[0]
@@ -159,7 +156,7 @@ class _Measuring(NamedTuple):
             everything(min(WARM_UP_TOKENS, self.workload.prompt))
             peak = self.backend.peak_bytes(partial(everything, self.workload.prompt)) / MIB
         except Exception as error:
-            return _failure(error)
+            return failure_of(error)
         return Measurement(
             **dict(self._origin([architecture])),
             value=peak, low=peak, high=peak, wall=peak, device=peak, n=1,
@@ -167,7 +164,7 @@ class _Measuring(NamedTuple):
         )  # fmt: skip
 
     def _too_large(self, architecture: Architecture, batch: int, free: int) -> Failure:
-        context = self.workload.prompt
+        context = self.workload.prompt + (self.workload.new_tokens if self.workload.is_latency else 0)
         needed = memory_bytes(architecture, context, batch, self.workload.precision)
         what = "not one sequence" if batch == 1 else f"not {batch} sequences"
         memory = f"{needed / MIB:,.0f} MiB needed, {free / MIB:,.0f} MiB free"
@@ -194,11 +191,11 @@ class _Measuring(NamedTuple):
                 part.task.run()
             meter.stop()  # waits, so that what fails on the device does so while it is this network's turn
         except Exception as error:
-            return _failure(error)
+            return failure_of(error)
         return Job(index, batch, parts)
 
     def _phases(self, architecture: Architecture) -> Sequence[tuple[Phase, float]]:
-        captured = self.backend.device.kind != "cpu"
+        captured = self.backend.device.captures_steps
         return weighted_phases(self.workload, architecture.meta_tokens, captured=captured)
 
     def _run(
@@ -246,17 +243,30 @@ class _Measuring(NamedTuple):
             kernels=kernels_in_use(operators, self.backend.device, self.workload.dtype),
         )
 
-    def _check_memory(self, architectures: Sequence[Architecture]) -> None:
-        context = self.workload.prompt + self.workload.new_tokens
-        needed = sum(
-            memory_bytes(network, context, self.workload.batch, self.workload.precision) for network in architectures
-        )
-        free = self.backend.free_bytes()
-        if needed > free:
+    def _fitting(self, architectures: Sequence[Architecture]) -> list[list[int]]:
+        """Indices of networks that fit together, in order; one that does not fit alone is left out.
+
+        Raises InputError if none fits.
+        """
+        free, pieces, room = self.backend.free_bytes(), list[list[int]](), 0
+        for index, architecture in enumerate(architectures):
+            needed = self._needed(architecture)
+            if needed > free:
+                continue
+            if not pieces or needed > room:
+                pieces.append([])
+                room = free
+            pieces[-1].append(index)
+            room -= needed
+        if architectures and not pieces:
             raise InputError(
-                f"workload '{self.workload}': these networks need {needed / 2**30:.1f} GiB at once and "
-                f"{free / 2**30:.1f} GiB are free; take fewer or smaller ones, a smaller batch or a shorter context"
+                f"workload '{self.workload}': {self._too_large(architectures[0], self.workload.batch, free).reason}"
             )
+        return pieces
+
+    def _needed(self, architecture: Architecture) -> int:
+        context = self.workload.prompt + self.workload.new_tokens
+        return memory_bytes(architecture, context, self.workload.batch, self.workload.precision)
 
 
 def _rows(jobs: Sequence[Job]) -> list[Callable[[Vector], Vector]]:
@@ -273,10 +283,3 @@ def _rows(jobs: Sequence[Job]) -> list[Callable[[Vector], Vector]]:
 
 def _weighted_sum(weights: Vector, rows: slice, samples: Vector) -> Vector:
     return np.asarray(weights @ samples[rows])
-
-
-def _failure(error: Exception) -> Failure:
-    """That of one network. Raises what is not: an error that leaves the device broken, or bad input."""
-    if not out_of_memory(error):
-        raise error
-    return Failure(reason=f"out of memory: {' '.join(str(error).split())[:200]}")

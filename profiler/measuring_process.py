@@ -17,7 +17,7 @@ from typing import Any
 
 from nas_search.child_process import Progress, answer, claim_stdout, in_hundredths, load_function, requests
 from nas_search.errors import InputError, RunError, first_line
-from nas_search.profiler.measure import At
+from nas_search.profiler.turns import At
 from nas_search.space.operators.entry_points import OperatorImportWarning
 
 NOBODY = -1

@@ -9,8 +9,8 @@ import numpy as np
 from nas_search.profiler.layers import Layers, NetworkSet
 from nas_search.profiler.precision import Precision
 from nas_search.profiler.robust import Vector
-from nas_search.profiler.roofline import memory_bytes
-from nas_search.space.architecture import Architecture
+from nas_search.profiler.roofline import layer_activations, memory_bytes
+from nas_search.space.architecture import DTYPE_BYTES, Architecture
 from nas_search.space.operators.base import OperatorSpec
 
 
@@ -33,6 +33,14 @@ class NetworkMemory(NamedTuple):
     def largest_batch(self, available_bytes: int) -> Vector:
         """How many sequences of each network fit; 0 if not even one does."""
         return np.maximum(0.0, (available_bytes - self.weights) // self.sequence)
+
+
+def prompt_bytes_many(networks: NetworkSet, context: int, batch: int, precision: Precision) -> Vector:
+    """What :func:`prompt_bytes` says of each network."""
+    largest = np.empty(len(networks))
+    for width, _, indices, layers in networks.groups:
+        largest[indices] = layers.largest(layer_activations(operator, width) for operator in layers.operators)
+    return batch * (context + networks.meta_tokens) * largest * DTYPE_BYTES[precision.parameters]
 
 
 def _memory_bytes(networks: NetworkSet, context: int, batch: int, precision: Precision) -> Vector:

@@ -12,7 +12,7 @@ from torch import Tensor
 from nas_search.profiler.backend import Backend
 from nas_search.profiler.cpu_facts import TIMING_THREADS
 from nas_search.profiler.device import Device
-from nas_search.profiler.phases import Phase, read_slots
+from nas_search.profiler.phases import Phase
 from nas_search.profiler.precision import Precision
 from nas_search.profiler.timing import Task
 from nas_search.space.architecture import Architecture
@@ -53,6 +53,17 @@ def kernels_in_use(operators: Iterable[OperatorSpec], device: Device, dtype: str
     return (*kernels, *there, torch.backends.cpu.get_cpu_capability())
 
 
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Build in this format: converted later, a network would for a moment take the memory of a float32 one."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 class TimedNetwork:
     """An untrained network with random weights on a device, whose phases can be measured."""
 
@@ -60,9 +71,8 @@ class TimedNetwork:
         self.architecture = architecture
         self._backend, self._place = backend, backend.torch_device
         self._state_dtype: torch.dtype = getattr(torch, precision.state)
-        with self._place:
-            model = HybridLM(architecture, seed=seed).to(getattr(torch, precision.parameters))
-        self.model = model.eval()
+        with self._place, _default_dtype(getattr(torch, precision.parameters)):
+            self.model = HybridLM(architecture, seed=seed).eval()
         self._generator = torch.Generator(self._place).manual_seed(seed)
 
     def phase_task(self, phase: Phase, batch: int) -> Task:
@@ -84,11 +94,12 @@ class TimedNetwork:
 
     def step_task(self, context: int, batch: int) -> Task:
         """From one token, behind ``context`` others, to the next one: always the same position."""
-        slots = read_slots(context, captured=self._captured)
+        slots = context + 1
         state = self._state(batch, slots - self.architecture.meta_tokens)
         state.fill_random(context, self._generator)
-        # Only a graph that serves many positions of a cache reads slots that are not valid.
-        numbers = torch.arange(slots, device=self._place) if self._captured and self._has_cache else None
+        # A graph masks its cache, since it serves many positions; here all slots are valid, which costs the same.
+        masked = self._backend.device.captures_steps and self._has_cache
+        numbers = torch.arange(slots, device=self._place) if masked else None
         step = partial(self._step, self._tokens(batch, 1)[:, 0], state, slots, numbers)
         return Task(self._backend.capture(step), max_runs=ENDLESS)
 
@@ -97,10 +108,6 @@ class TimedNetwork:
         mask = None if numbers is None else numbers <= state.index
         logits = self.model.step_at(tokens, state.layers, Cursor(state.index, slots, mask))
         return tokens.copy_(logits.argmax(-1))
-
-    @property
-    def _captured(self) -> bool:
-        return self._backend.device.kind != "cpu"
 
     @property
     def _has_cache(self) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import count, takewhile
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas_search.profiler.workload import Workload
 
@@ -31,16 +31,36 @@ class WeightedPhase(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a workload contains once at each of these contexts."""
+    """What a workload contains once at each of these contexts; ``captured`` if the steps are replays of graphs.
+
+    A captured step costs what a step costs whose cache ends where its graph does: a power of two, or the end of all.
+    """
 
     kind: PhaseKind
     contexts: range
+    captured: bool = False
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and the greatest context that is read."""
+        read = self.read_contexts()
+        return int(read[0]), int(read[-1])
+
+    def read_contexts(self) -> NDArray[np.int64]:
+        """For each context, the one whose step costs the same; ascending."""
+        contexts = np.arange(self.contexts.start, self.contexts.stop, dtype=np.int64)
+        if not self.captured:
+            return contexts
+        bounds = np.maximum(_shortest_bound(), 1 << np.ceil(np.log2(contexts + 1)).astype(np.int64))
+        # The last step's token, and the one that it chooses, are the last of all.
+        return np.asarray(np.minimum(bounds, self.contexts[-1] + 2) - 1)
 
 
-def workload_parts(workload: Workload, meta_tokens: int = 0) -> tuple[Part, ...]:
+def workload_parts(workload: Workload, meta_tokens: int = 0, *, captured: bool = False) -> tuple[Part, ...]:
     """The phases of a workload, one after the other; none where its figure follows from a formula.
 
-    ``generate`` is a prefill, which yields the first new token, and a step for each further one.
+    ``generate`` is a prefill, which yields the first new token, and a step for each further one, replayed from
+    ``captured`` graphs or not. Other steps stand at one context, with a cache that ends there.
     """
     start = workload.prompt + meta_tokens
     if workload.kind == "memory":
@@ -51,7 +71,7 @@ def workload_parts(workload: Workload, meta_tokens: int = 0) -> tuple[Part, ...]
         return (Part("step", range(start, start + 1)),)
     prefill = Part("prefill", range(start, start + 1))
     steps = range(start, start + workload.new_tokens - 1)
-    return (prefill, Part("step", steps)) if steps else (prefill,)
+    return (prefill, Part("step", steps, captured)) if steps else (prefill,)
 
 
 def weighted_phases(workload: Workload, meta_tokens: int = 0, *, captured: bool = False) -> tuple[WeightedPhase, ...]:
@@ -61,39 +81,26 @@ def weighted_phases(workload: Workload, meta_tokens: int = 0, *, captured: bool 
     """
     return tuple(
         WeightedPhase(Phase(part.kind, knot), weight)
-        for part in workload_parts(workload, meta_tokens)
-        for knot, weight in hat_sums(part.contexts, step_contexts(part.contexts, captured=captured)).items()
+        for part in workload_parts(workload, meta_tokens, captured=captured)
+        for knot, weight in hat_sums(part, step_contexts(part)).items()
     )
 
 
-def step_contexts(contexts: range, *, captured: bool) -> tuple[int, ...]:
-    """Some of ``contexts``, their ends among them, between which the cost of a step is linear.
-
-    A ``captured`` step reads as many cache slots as the graph that serves it, up to a power of two
-    (:func:`read_slots`): a staircase, which lines between both sides of each of its steps give exactly.
-    """
-    first, last = contexts[0], contexts[-1]
-    if not captured:
-        return tuple(int(knot) for knot in np.unique(np.linspace(first, last, EAGER_KNOTS).round()))
-    bounds = takewhile(lambda bound: bound <= last, (_shortest_bound() << doublings for doublings in count()))
-    sides = (side for bound in bounds for side in (bound - 1, bound))
-    return tuple(sorted({first, last, *(side for side in sides if first < side < last)}))
-
-
-def read_slots(context: int, *, captured: bool) -> int:
-    """Positions up to which a step behind ``context`` tokens reads a cache: its own, or those of the captured graph."""
-    positions = context + 1
-    if not captured:
-        return positions
-    return max(_shortest_bound(), 1 << (positions - 1).bit_length())
+def step_contexts(part: Part) -> tuple[int, ...]:
+    """The contexts of a part at which it is measured: all that captured graphs read, else a few from end to end."""
+    if part.captured:
+        return tuple(int(context) for context in np.unique(part.read_contexts()))
+    first, last = part.ends
+    return tuple(int(knot) for knot in np.unique(np.linspace(first, last, EAGER_KNOTS).round()))
 
 
 @lru_cache(maxsize=256)
-def hat_sums(contexts: range, knots: tuple[int, ...]) -> Mapping[int, float]:
-    """For each knot, the sum over ``contexts`` of its hat function: linear interpolation, summed.
+def hat_sums(part: Part, knots: tuple[int, ...]) -> Mapping[int, float]:
+    """For each knot, the sum over the contexts that are read of its hat function: linear interpolation, summed.
 
     Knots ascend. Those that count nothing are left out.
     """
+    contexts = part.read_contexts()
     sums = (np.interp(contexts, knots, unit).sum() for unit in np.eye(len(knots)))
     return {knot: float(total) for knot, total in zip(knots, sums, strict=True) if total}
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from nas_search.profiler.calibrate import MIN_NETWORKS
 from nas_search.profiler.cells import PhaseSetting
 from nas_search.profiler.cost_model import cache_of
-from nas_search.profiler.device import CUDA, Device
+from nas_search.profiler.device import Device
 from nas_search.profiler.memory import MIB
 from nas_search.profiler.phases import Phase, PhaseKind, step_contexts, workload_parts
 from nas_search.profiler.precision import Precision
@@ -129,8 +129,8 @@ class TablePlan:
         for workload in self.workloads:
             throughput = workload.kind == "throughput"
             batches = {min(batch, workload.batch) for batch in THROUGHPUT_BATCHES} if throughput else {workload.batch}
-            for part in workload_parts(workload, self.meta_tokens):
-                contexts = step_contexts(part.contexts, captured=is_captured(device))
+            for part in workload_parts(workload, self.meta_tokens, captured=device.captures_steps):
+                contexts = step_contexts(part)
                 for batch in sorted(batches):
                     group = found.setdefault((part.kind, batch, workload.precision), {})
                     group.update({context: group.get(context, True) and throughput for context in contexts})
@@ -150,8 +150,3 @@ class TablePlan:
             "device": device.id,
         }
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-def is_captured(device: Device) -> bool:
-    """Whether a step is replayed from a captured graph, which reads up to a bound."""
-    return device.kind == CUDA

@@ -105,6 +105,22 @@ def memory_bytes(architecture: Architecture, context: int, batch: int, precision
     return architecture.weight_bytes(precision.parameters) + batch * _sequence_bytes(architecture, context, precision)
 
 
+def prompt_bytes(architecture: Architecture, context: int, batch: int, precision: Precision) -> int:
+    """Activations in use at once while a prompt is read, about: those of one layer at all positions.
+
+    For each token what the layer's projections give, which is as many numbers as its weights divided by the width, the
+    residual stream, its norm, and what is added to it.
+    """
+    positions = batch * (context + architecture.meta_tokens)
+    largest = max(layer_activations(operator, architecture.width) for operator in architecture.operators)
+    return positions * largest * DTYPE_BYTES[precision.parameters]
+
+
+def layer_activations(operator: OperatorSpec, width: int) -> int:
+    """Numbers that a layer has in use at once for each token of a prompt, about; see :func:`prompt_bytes`."""
+    return operator.parameters(width) // width + 3 * width
+
+
 def largest_batch(architecture: Architecture, context: int, precision: Precision, available_bytes: int) -> int:
     """How many sequences fit by :func:`memory_bytes`; 0 if not even one does."""
     left = available_bytes - architecture.weight_bytes(precision.parameters)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from nas_search.errors import first_line
+from nas_search.errors import InputError, first_line
 from nas_search.profiler.backend import Backend, Verdict, backend_of
 from nas_search.profiler.device import resolve_device
-from nas_search.profiler.measure import At, announced, out_of_memory
+from nas_search.profiler.failures import out_of_memory
 from nas_search.profiler.phases import Phase, PhaseKind
 from nas_search.profiler.precision import Precision
 from nas_search.profiler.timing import Meter, Progress, Samples, StopRule, Task, measure_interleaved
+from nas_search.profiler.turns import At, announced
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def measure_sitting(
     from nas_search.profiler.networks import kernels_in_use, timing_session
 
     backend = backend or backend_of(resolve_device(request.place))
+    if backend.device.id != request.device_id:
+        raise InputError(f"device '{request.place}' is {backend.device.id}; {request.device_id} was to be measured")
     started = time.monotonic()
     meter = backend.energy_meter() if request.kind == "energy" else backend.meter()
     with timing_session():

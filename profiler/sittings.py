@@ -13,8 +13,7 @@ from typing import NamedTuple
 from nas_search.errors import InputError
 from nas_search.profiler.calibrate import MIN_NETWORKS
 from nas_search.profiler.device import Device
-from nas_search.profiler.phases import read_slots
-from nas_search.profiler.plan import Group, Network, TablePlan, is_captured
+from nas_search.profiler.plan import Group, Network, TablePlan
 from nas_search.profiler.roofline import memory_bytes
 from nas_search.profiler.sitting import SittingRequest, SittingTask
 
@@ -74,33 +73,31 @@ def plan_sittings(plan: TablePlan, device: Device, available_bytes: int) -> Sitt
         if not group.optional:
             too_large = (task for task in tasks if task.alone_bytes > limit)
             failures |= {task.task.network: _lack(task.alone_bytes, limit) for task in too_large}
-        for cut in _cut(fitting, limit, by_width=is_captured(device)):
+        for cut in _cut(fitting, limit, by_width=device.captures_steps):
             planned.append(PlannedSitting(_request(plan, group, device, [task.task for task in cut]), _needed(cut)))
     return Sittings(planned, failures)
 
 
 def _tasks(plan: TablePlan, group: Group, device: Device) -> Iterator[_Sized]:
     """Every network at every context at which it costs something else."""
-    captured = is_captured(device)
     for network in plan.networks(group.precision, device):
         architecture = network.architecture
         weight_bytes = architecture.weight_bytes(group.precision.parameters)
-        for contexts in _equal_contexts(network, group, captured=captured):
-            slots = contexts[0] if group.kind == "prefill" else read_slots(contexts[0], captured=captured)
+        for contexts in _equal_contexts(network, group):
+            slots = contexts[0] + (group.kind != "prefill")
             tokens = slots - architecture.meta_tokens
             needed = memory_bytes(architecture, tokens, group.batch, group.precision)
             task = SittingTask(architecture.notation, network.copy, contexts)
             yield _Sized(task, network, weight_bytes, needed - weight_bytes)
 
 
-def _equal_contexts(network: Network, group: Group, *, captured: bool) -> Iterable[tuple[int, ...]]:
+def _equal_contexts(network: Network, group: Group) -> Iterable[tuple[int, ...]]:
     """The contexts of a group, those together at which a step reads the same: a state that does not grow any more."""
     if group.kind == "prefill":
         return [(context,) for context in group.contexts]
     architecture, equal = network.architecture, dict[int, tuple[int, ...]]()
     for context in group.contexts:
-        slots = read_slots(context, captured=captured)
-        kept = sum(operator.state_elements(architecture.width, slots) for operator in architecture.operators)
+        kept = sum(operator.state_elements(architecture.width, context + 1) for operator in architecture.operators)
         equal[kept] = (*equal.get(kept, ()), context)
     return equal.values()
 

@@ -39,7 +39,7 @@ class LatencyTable:
         self.info = info
         self.cells = tuple(sorted(cells))
         self._records = {record.setting: record for record in info.phases.values()}
-        self._grid = Grid(self._records)
+        self._grid = Grid(self._records, captured=info.device.captures_steps)
         self._costs = Costs(self.cells)
 
     @classmethod

@@ -46,7 +46,9 @@ def _beyond_table(sitting: Sitting, table: LatencyTable, architecture: Architect
         return outcome.value
     known = find_known(table.device.name)
     if table.source == "estimate" and known is not None:
-        return workload_estimate_ms(architecture, workload, known.rates(workload.dtype))
+        return workload_estimate_ms(
+            architecture, workload, known.rates(workload.dtype), captured=table.device.captures_steps
+        )
     missing = table.covers(
         architecture.operators,
         [architecture.width],

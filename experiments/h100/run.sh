@@ -100,7 +100,8 @@ step tests python3 -m pytest -q -m gpu
 step tiny-table "${nas_search[@]}" table record --space "$here/tiny.yaml" --device "$device" --networks 8 \
     --workload decode:256 --workload throughput:4096 --out "$out/tiny.parquet"
 step paper-table "${nas_search[@]}" table record --space paper --device "$device" \
-    --workload generate:8192,prompt=1 --workload throughput:32768 --out "$table"
+    --workload generate:8192,prompt=1 --workload throughput:32768 --workload prefill:512 --workload decode:8704 \
+    --out "$table"
 step paper-latency python3 experiments/paper-latency/measure.py --device "$device" --out "$out/paper-latency"
 step table-check "${nas_search[@]}" table check "$table" --device "$device" --networks 50
 step kernels python3 experiments/benchmarks/gpu_operators.py --out "$out/gpu_operators.json"

@@ -10,11 +10,11 @@ from transformers_step import StaticCacheStep
 
 from nas_search.profiler.backend import backend_of
 from nas_search.profiler.device import Device
-from nas_search.profiler.measure import At
 from nas_search.profiler.networks import TimedNetwork, timing_session
 from nas_search.profiler.precision import Precision
 from nas_search.profiler.statistics import median_interval
 from nas_search.profiler.timing import Progress, StopRule, measure_interleaved
+from nas_search.profiler.turns import At
 from nas_search.space.architecture import Architecture
 
 SEED = 0

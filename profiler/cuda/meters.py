@@ -13,7 +13,8 @@ class EventMeter:
     The device is kept waiting for a moment first, so that the host has queued the next runs when the first one begins:
     launching a short graph may take longer than running it. Caches are left as they are, for weights that fit them
     would be found there in real decoding too. ``wall`` is the longer of queueing and running, which is what a loop
-    takes that waits at its end only.
+    takes that waits at its end only. Work that is not captured, such as a prefill, and slower to launch than to run
+    contains the device's waiting for the host, here as in use.
     """
 
     # Thousands of times the resolution of an event (half a microsecond), and short beside a change of clocks.

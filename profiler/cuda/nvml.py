@@ -53,6 +53,11 @@ class Nvml:
         limit_mw = self._ask("nvmlDeviceGetPowerManagementLimit")
         return None if limit_mw is None else round(limit_mw / 1e3)
 
+    def free_bytes(self) -> int | None:
+        """Memory that no process uses."""
+        memory = self._ask("nvmlDeviceGetMemoryInfo")
+        return None if memory is None else int(memory.free)
+
     def energy_mj(self) -> float | None:
         """Millijoules since the driver was loaded."""
         counter: int | None = self._ask("nvmlDeviceGetTotalEnergyConsumption")

@@ -63,14 +63,9 @@ class ClockWatch:
             raise self._refusal(now, "changed", "let nobody else use it or set its clocks")
 
     def _settled(self) -> Conditions:
-        """The first reading after which clocks no longer rise."""
-        before = self._read()
-        for _ in range(SETTLE_READINGS):
-            now = self._read()
-            if max(_change(before.sm_mhz, now.sm_mhz), _change(before.memory_mhz, now.memory_mhz)) <= 0:
-                return now
-            before = now
-        return before
+        """The reading with the highest clocks of some: what the driver says lags behind an idle device's rise."""
+        readings = [self._read() for _ in range(SETTLE_READINGS)]
+        return max(readings, key=lambda reading: (reading.sm_mhz or 0, reading.memory_mhz or 0))
 
     def _refusal(self, now: Conditions, what: str, advice: str) -> RunError:
         start = self._start or now

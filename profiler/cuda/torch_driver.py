@@ -86,10 +86,15 @@ class TorchDriver:
             return gpu.capture(step, step)
 
     def free_bytes(self, index: int) -> int:
-        """What the driver has left once PyTorch has given back what it keeps in reserve."""
-        torch.cuda.empty_cache()
-        free, _ = torch.cuda.mem_get_info(index)
-        return free
+        """What the driver has left once PyTorch has given back what it keeps in reserve.
+
+        The management library is asked first: PyTorch would begin to use the device, and then a process that only
+        plans a measurement counts as another one on it.
+        """
+        if torch.cuda.memory_reserved(index):
+            torch.cuda.empty_cache()
+        free = self._gpu(index).nvml.free_bytes()
+        return torch.cuda.mem_get_info(index)[0] if free is None else free
 
     def reset_peak(self, index: int) -> None:
         """Of PyTorch's allocator."""

@@ -67,7 +67,8 @@ def how_it_ended(process: subprocess.Popen[bytes]) -> str:
     try:
         code = process.wait(EXIT_SECONDS)
     except subprocess.TimeoutExpired:
-        code = -signal.SIGKILL
+        stop_child(process)
+        return "it closed its output and did not end"
     stop_child(process)
     if code >= 0:
         return f"exit code {code}"

@@ -124,11 +124,14 @@ def test_a_folder_that_may_not_be_written(nas_search: Cli, tmp_path: Path, monke
 
 
 @pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("command", [("profile", "w32 a"), ("compare", *PAIR, "--workload", "memory:16")])
+@pytest.mark.parametrize("command", [("profile", "w32 a"), ("compare", "w32 a", "w64 a", "--workload", "memory:16")])
 def test_a_batch_that_does_not_fit_is_told_before_anything_is_measured(
     nas_search: Cli, command: tuple[str, ...]
 ) -> None:
-    one_line(nas_search(*command, "--workload", "decode:1048576,batch=65536"), "GiB are free; take fewer or smaller")
+    one_line(
+        nas_search(*command, "--workload", "decode:1048576,batch=65536"),
+        "not 65536 sequences of 1048577 tokens can be held",
+    )
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -10,9 +10,9 @@ from typing import Any
 
 from nas_search.errors import InputError, RunError
 from nas_search.profiler.isolated import measure_request
-from nas_search.profiler.measure import At
 from nas_search.profiler.networks import TimedNetwork
 from nas_search.profiler.timing import Progress, Task
+from nas_search.profiler.turns import At
 
 ILLEGAL = "CUDA error: an illegal memory access was encountered\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1"
 DOOMED_WIDTH = 96

@@ -10,7 +10,6 @@ import torch
 from nas_search.profiler.backend import Verdict
 from nas_search.profiler.cpu_backend import CpuBackend
 from nas_search.profiler.device import Device
-from nas_search.profiler.phases import read_slots
 from nas_search.profiler.plan import TablePlan
 from nas_search.profiler.sitting import SittingRequest, SittingResult
 from nas_search.profiler.timing import Progress, Samples, StopRule
@@ -42,9 +41,9 @@ class FakeBackend(CpuBackend):
         return self.free
 
 
-def cost(network: Architecture, kind: str, context: int, batch: int, *, captured: bool) -> float:
+def cost(network: Architecture, kind: str, context: int, batch: int) -> float:
     """Milliseconds, or millijoules: linear in layers and in what attention reads, and steeper for wide networks."""
-    slots = context if kind == "prefill" else read_slots(context, captured=captured)
+    slots = context + (kind != "prefill")
     layers = sum(LAYER_MS[operator.code] for operator in network.operators)
     reads = 1e-4 * batch * sum(operator.code == "a" for operator in network.operators) * slots
     weight = {"prefill": context / 10, "step": 1.0, "energy": 300.0}[kind]
@@ -79,7 +78,7 @@ class Stopwatch:
     def _samples(self, request: SittingRequest, ran: tuple[int, ...]) -> Samples:
         rng = np.random.default_rng(int(hashlib.sha256(request.key.encode()).hexdigest()[:8], 16))
         costs = [
-            cost(Architecture.parse(network), request.kind, contexts[0], request.batch, captured=self.captured)
+            cost(Architecture.parse(network), request.kind, contexts[0], request.batch)
             for network, _, contexts in (request.tasks[index] for index in ran)
         ]
         device = np.array(costs)[:, None] * rng.normal(1, self.noise, (len(ran), ROUNDS))

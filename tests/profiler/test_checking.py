@@ -42,7 +42,7 @@ class Formula:
     def outcome(self, network: Architecture, workload: Workload) -> Outcome:
         if network in self.failing:
             return Failure(reason="out of memory")
-        value = self.slower * cost(network, "step", 64, 1, captured=False) * self.rng.normal(1, 0.001)
+        value = self.slower * cost(network, "step", 64, 1) * self.rng.normal(1, 0.001)
         return Measurement(
             device_id=CPU.id, workload=str(workload), unit=workload.unit, precision=workload.precision, kernels=(),
             value=value, low=value, high=value, wall=value, device=value, n=9, clock="wall", busy=False, batch=1,

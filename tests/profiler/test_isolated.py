@@ -186,5 +186,5 @@ def test_bad_input_is_found_there_and_told_here() -> None:
     elsewhere = Device(name="h100", fingerprint={"kind": "cuda"})
     with pytest.raises(InputError, match="'h100' is not on this machine"):
         measure_isolated(networks("w32 a f"), DECODE, device=elsewhere, seed=0)
-    with pytest.raises(InputError, match="GiB at once"):
+    with pytest.raises(InputError, match="sequences of 1048577 tokens can be held"):
         measure_isolated(networks("w32 a f"), Workload.parse("decode:1048576,batch=65536"), device=CPU, seed=0)

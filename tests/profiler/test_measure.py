@@ -4,15 +4,16 @@ import pytest
 import torch
 
 from nas_search.errors import InputError
-from nas_search.profiler import measure as measuring
 from nas_search.profiler.backend import Run, backend_of
 from nas_search.profiler.cpu_backend import CpuBackend
 from nas_search.profiler.device import Device, resolve_device
-from nas_search.profiler.measure import measure, out_of_memory
+from nas_search.profiler.failures import failure_of, out_of_memory
+from nas_search.profiler.measure import measure
 from nas_search.profiler.measurement import Failure, Measurement
 from nas_search.profiler.networks import TimedNetwork, kernels_in_use, timing_session
 from nas_search.profiler.phases import Phase
 from nas_search.profiler.precision import Precision
+from nas_search.profiler.roofline import memory_bytes
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
@@ -128,12 +129,24 @@ def test_one_network_that_is_out_of_memory_is_one_failure(monkeypatch: pytest.Mo
 def test_another_error_is_no_row() -> None:
     assert not out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
     with pytest.raises(RuntimeError, match="illegal"):
-        measuring._failure(RuntimeError("CUDA error: an illegal memory access was encountered"))
+        failure_of(RuntimeError("CUDA error: an illegal memory access was encountered"))
 
 
-def test_what_does_not_fit_at_once_is_refused() -> None:
-    with pytest.raises(InputError, match="GiB at once"):
-        outcomes("decode:1048576,batch=65536")
+def test_what_does_not_fit_together_is_measured_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (memory_bytes(network, 17, 1, FLOAT32) for network in NETWORKS)
+    monkeypatch.setattr(CpuBackend, "free_bytes", lambda self: large)
+    assert all(isinstance(outcome, Measurement) for outcome in outcomes("decode:16"))
+    monkeypatch.setattr(CpuBackend, "free_bytes", lambda self: small)
+    fits, too_large = outcomes("decode:16")
+    assert isinstance(fits, Measurement)
+    assert isinstance(too_large, Failure)
+    assert "not one sequence of 17 tokens can be held" in too_large.reason
+
+
+def test_what_does_not_fit_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CpuBackend, "free_bytes", lambda self: 1000)
+    with pytest.raises(InputError, match="workload 'decode:16': not one sequence of 17 tokens can be held"):
+        outcomes("decode:16")
 
 
 @pytest.mark.usefixtures("no_kernel_packages")

@@ -1,15 +1,13 @@
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_search.profiler.phases import (
+    Part,
     Phase,
     WeightedPhase,
     hat_sums,
-    read_slots,
     step_contexts,
     weighted_phases,
     workload_parts,
@@ -32,47 +30,50 @@ def test_single_phases_count_meta_tokens() -> None:
 def test_generate_is_exact_for_steps_linear_in_context(
     prompt: int, new: int, meta: int, base: float, slope: float
 ) -> None:
-    for captured in (False, True):
-        phases = weighted_phases(Workload(kind="generate", prompt=prompt, new_tokens=new), meta, captured=captured)
-        assert phases[0] == (("prefill", prompt + meta), 1.0)
-        summed = sum(weight * (base + slope * phase.context) for phase, weight in phases[1:])
-        contexts = prompt + meta + np.arange(new - 1)
-        assert np.isclose(summed, np.sum(base + slope * contexts))
+    phases = weighted_phases(Workload(kind="generate", prompt=prompt, new_tokens=new), meta)
+    assert phases[0] == (("prefill", prompt + meta), 1.0)
+    summed = sum(weight * (base + slope * phase.context) for phase, weight in phases[1:])
+    contexts = prompt + meta + np.arange(new - 1)
+    assert np.isclose(summed, np.sum(base + slope * contexts))
 
 
-@given(st.integers(1, 40_000), st.integers(2, 9000), st.integers(0, 300))
-def test_captured_generation_is_exact_for_a_staircase(prompt: int, new: int, meta: int) -> None:
-    """A step reads all slots of the graph that serves it, so its cost jumps at powers of two."""
-    cost = partial(read_slots, captured=True)
+@given(st.integers(1, 40_000), st.integers(2, 9000), st.integers(0, 300), st.floats(0, 9), st.floats(0, 9))
+def test_captured_generation_is_exact_for_graphs_that_each_read_up_to_a_bound(
+    prompt: int, new: int, meta: int, base: float, slope: float
+) -> None:
+    """As :class:`DecodeGraph` does it on a state with room for the prompt and all new tokens."""
+    bounds = context_bounds(Architecture.parse("w64 a"), prompt + new + meta)
     phases = weighted_phases(Workload(kind="generate", prompt=prompt, new_tokens=new), meta, captured=True)
-    summed = sum(weight * cost(phase.context) for phase, weight in phases[1:])
-    assert np.isclose(summed, sum(cost(prompt + meta + step) for step in range(new - 1)))
-
-
-@given(st.integers(0, 70_000))
-def test_slots_are_those_of_the_decode_graph(context: int) -> None:
-    bounds = context_bounds(Architecture.parse("w64 a"), 1 << 20)
-    assert read_slots(context, captured=True) == next(bound for bound in bounds if bound >= context + 1)
-    assert read_slots(context, captured=False) == context + 1
+    summed = sum(weight * (base + slope * (phase.context + 1)) for phase, weight in phases[1:])
+    positions = prompt + meta + 1 + np.arange(new - 1)
+    assert np.isclose(summed, np.sum(base + slope * np.array(bounds)[np.searchsorted(bounds, positions)]))
 
 
 @pytest.mark.parametrize(
     ("contexts", "knots"),
     [
-        (range(10, 11), (10,)),
-        (range(200, 255), (200, 254)),
-        (range(200, 300), (200, SHORTEST_BOUND - 1, SHORTEST_BOUND, 299)),
-        (range(256, 1025), (256, 511, 512, 1023, 1024)),
+        (range(10, 11), (11,)),
+        (range(200, 254), (254,)),
+        (range(200, 300), (SHORTEST_BOUND - 1, 300)),
+        (range(256, 1025), (511, 1023, 1025)),
     ],
 )
-def test_captured_steps_are_taken_on_both_sides_of_each_bound(contexts: range, knots: tuple[int, ...]) -> None:
-    assert step_contexts(contexts, captured=True) == knots
+def test_captured_steps_are_taken_where_their_graphs_end(contexts: range, knots: tuple[int, ...]) -> None:
+    part = Part("step", contexts, captured=True)
+    assert step_contexts(part) == knots
+    assert part.ends == (knots[0], knots[-1])
+
+
+def test_a_step_at_one_context_reads_no_more_than_that() -> None:
+    for text in ("decode:32768", "throughput:32768", "energy:32768"):
+        (part,) = workload_parts(Workload.parse(text), captured=True)
+        assert part.ends == (32768, 32768)
 
 
 @given(st.sets(st.integers(0, 300), min_size=1, max_size=9), st.data())
 def test_hat_sums_count_every_context_once(knots: set[int], data: st.DataObject) -> None:
     first = data.draw(st.integers(min(knots), max(knots)))
     last = data.draw(st.integers(first, max(knots)))
-    sums = hat_sums(range(first, last + 1), tuple(sorted(knots)))
+    sums = hat_sums(Part("step", range(first, last + 1)), tuple(sorted(knots)))
     assert np.isclose(sum(sums.values()), last + 1 - first)
     assert all(weight > 0 for weight in sums.values())

@@ -1,5 +1,6 @@
 """Recording with samples by formula: resumed, incomplete, on other devices."""
 
+from bisect import bisect_left
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.timing import Progress
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
+from nas_search.space.decode_graph import context_bounds
 
 PLAN = make_plan("decode:64", "generate:40,prompt=16", "throughput:64", "memory:64", meta_tokens=3)
 SITTINGS = 4
@@ -47,9 +49,11 @@ def random_networks(n: int = 50) -> list[Architecture]:
 def truth(network: Architecture, workload: Workload, *, captured: bool = False) -> float:
     start = workload.prompt + 3
     if workload.kind == "decode":
-        return cost(network, "step", start, workload.batch, captured=captured)
-    steps = (cost(network, "step", start + i, 1, captured=captured) for i in range(workload.new_tokens - 1))
-    return cost(network, "prefill", start, 1, captured=captured) + sum(steps)
+        return cost(network, "step", start, workload.batch)
+    positions = range(start + 1, start + workload.new_tokens)
+    bounds = context_bounds(Architecture.parse("w64 a"), start + workload.new_tokens) if captured else list(positions)
+    steps = (cost(network, "step", bounds[bisect_left(bounds, position)] - 1, 1) for position in positions)
+    return cost(network, "prefill", start, 1) + sum(steps)
 
 
 def test_everything_is_recorded(table: LatencyTable) -> None:
@@ -99,8 +103,7 @@ def test_throughput_is_that_of_the_largest_batch(table: LatencyTable) -> None:
     batches = [largest_batch(network, 64, workload.precision, 50 * 2**20) for network in networks]
     assert max(batches) > 64
     expected = [
-        1000 * batch / cost(network, "step", 67, batch, captured=False)
-        for network, batch in zip(networks, batches, strict=True)
+        1000 * batch / cost(network, "step", 67, batch) for network, batch in zip(networks, batches, strict=True)
     ]
     assert np.allclose(small.predict_many(networks, workload), expected, rtol=0.03)
 
@@ -247,7 +250,7 @@ def test_an_operator_that_never_runs_is_left_out_and_the_rest_is_kept(table: Lat
     check = lacking.check(decode)
     assert check is not None
     assert check.n == sum("m2" not in network.notation for network in plan.held_out)
-    assert lacking.predict(good[-1], decode) == pytest.approx(cost(good[-1], "step", 64, 1, captured=False), rel=0.02)
+    assert lacking.predict(good[-1], decode) == pytest.approx(cost(good[-1], "step", 64, 1), rel=0.02)
     (reason,) = lacking.covers(OPERATORS, (64,), decode, vocabulary=256)
     assert reason.startswith("no operator 'm2' at width 64")
 
@@ -264,7 +267,7 @@ def test_single_networks_that_fail_are_left_out() -> None:
     assert check.n == len(plan.held_out) - 1
     networks = random_networks()
     bare = [network.model_copy(update={"meta_tokens": 0}) for network in networks]
-    expected = [cost(network, "step", 64, 1, captured=False) for network in bare]
+    expected = [cost(network, "step", 64, 1) for network in bare]
     assert np.allclose(table.predict_many(bare, plan.workloads[0]), expected, rtol=0.02)
 
 

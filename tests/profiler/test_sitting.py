@@ -133,7 +133,7 @@ def test_energy_is_that_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = backend.energy_meter()
     meter.sample_ms = 1.0
     monkeypatch.setattr(backend, "energy_meter", lambda: used.append("energy") or meter)
-    result = measure_sitting(request(kind="energy"), backend=backend)
+    result = measure_sitting(request(kind="energy", device_id=backend.device.id), backend=backend)
     assert used == ["energy"]
     assert result.verdict.clock == "device"
     assert len(result.ran) == 5

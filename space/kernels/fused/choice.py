@@ -107,6 +107,9 @@ class StepChoices:
     def _measure(self, kind: LayerKind, runs: Sequence[Callable[[], Tensor]]) -> StepTimes:
         try:
             return StepTimes(*self._timer(runs))
+        except torch.OutOfMemoryError:
+            # Says nothing about the kernels.
+            raise
         except Exception as error:
             # Triton needs a C compiler and a GPU that it knows; without them a layer still runs.
             reason = " ".join(str(error).split()) or type(error).__name__

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from nas_search.errors import RunError
 from nas_search.profiler.conditions import Conditions
 from nas_search.profiler.cuda import throttling
-from nas_search.profiler.cuda.throttling import POWER_CAP, ClockWatch
+from nas_search.profiler.cuda.throttling import POWER_CAP, SETTLE_READINGS, ClockWatch
 
 HARD = sorted(throttling.ADVICE.keys() - {POWER_CAP})
 
 
 def watch(*readings: Conditions) -> ClockWatch:
     """One that has seen steady clocks at its start and will then see ``readings``."""
-    start = [STEADY] * 3
+    start = [STEADY] * (SETTLE_READINGS + 1)
     answers = iter([*start, *readings])
     found = ClockWatch("device 'h100' (cuda:0)", lambda: next(answers))
     found.check()
@@ -89,7 +89,7 @@ def test_small_falls_do_not_add_up_unseen() -> None:
 
 
 def test_a_device_that_was_idle_may_reach_its_clocks_first() -> None:
-    rising = iter([*(reading(sm_mhz=mhz) for mhz in (345, 1200, 1755, 1980, 1980)), *[STEADY] * 9])
+    rising = iter([*(reading(sm_mhz=mhz) for mhz in (345, 1200, 1755, 1980)), *[STEADY] * (SETTLE_READINGS + 1)])
     woken = ClockWatch("device 'h100' (cuda:0)", lambda: next(rising))
     for _ in range(5):
         woken.check()
