@@ -31,7 +31,7 @@ from nas_search.profiler.workload import Workload
 from nas_search.space.zoo import load_zoo
 
 WORKLOADS = {"latency": "generate:8192,prompt=1", "throughput": "throughput:32768", "memory": "memory:8192"}
-# Between the powers of two up to which our captured graphs read: a third more cache than is valid, as on the average.
+# Short, middling and long. Both sides read a cache that ends there.
 CONTEXTS = (192, 1536, 6144)
 # A processor has memory for more sequences than anybody waits for.
 CPU_SCALE, CPU_BATCH = 8, 8
