@@ -26,6 +26,7 @@ def merge_tables(first: LatencyTable, second: LatencyTable) -> LatencyTable:
             "phases": one.phases | two.phases,
             "workloads": checks | two.workloads,
             "failures": one.failures | two.failures,
+            "roofline_mape": one.roofline_mape | two.roofline_mape,
         }
     )
     replaced = {record.setting.key("") for record in two.phases.values()}

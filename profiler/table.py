@@ -74,6 +74,10 @@ class LatencyTable:
 
         write_cells(self.cells, {"hash": self.hash, "info": self.info.model_dump(mode="json")}, path)
 
+    def with_roofline_mape(self, errors: dict[str, float]) -> LatencyTable:
+        """The same with how far published rates alone are from it, by workload."""
+        return LatencyTable(self.info.model_copy(update={"roofline_mape": errors}), self.cells)
+
     @property
     def clock(self) -> ClockName:
         """The clock of every figure of this table."""

@@ -20,7 +20,7 @@ class TableInfo(BaseModel):
     ``source`` says whether it was recorded or follows from published rates. ``memory_bytes`` is what networks could
     take on the device. ``phases`` has what was fitted for each setting, ``workloads`` the check of each workload that
     it was recorded for, None without networks held out. ``failures`` says of networks, by their notation, why they
-    could not be measured.
+    could not be measured. ``roofline_mape`` is how far published rates alone are from the table, by workload.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,5 +38,6 @@ class TableInfo(BaseModel):
     phases: dict[str, PhaseRecord]
     workloads: dict[str, TableCheck | None]
     failures: dict[str, str] = {}
+    roofline_mape: dict[str, float] = {}
     versions: dict[str, str] = {}
     recorded_at: str = ""

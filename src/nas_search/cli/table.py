@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas_search.cli.console import Json, print_json, stderr, stdout
+from nas_search.cli.console import Json, print_json, stderr
 from nas_search.cli.doctor import StrictKernels
 from nas_search.cli.options import WORKLOAD, DeviceName, Seed, check_kernels_of, parse_workloads
 from nas_search.cli.progress import progress_bar
@@ -76,16 +76,14 @@ def record(
                 note=lambda line: stderr().print(line, markup=False),
                 progress=report,
             )
+        table = table.with_roofline_mape(_roofline_errors(table, plan))
+        table.save(out)
     except KeyboardInterrupt:
         stderr().print("Interrupted. The same command goes on where it was.")
         raise
     except OSError as error:
         raise RunError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    errors = _roofline_errors(table, plan)
-    print_table(table, json=json, roofline_mape=errors)
-    if not json:
-        for text, mape in errors.items():
-            stdout().print(f"{text}: published rates alone err by {mape:.1%} against this table", markup=False)
+    print_table(table, json=json)
 
 
 def show(table: _TablePath, json: Json = False) -> None:

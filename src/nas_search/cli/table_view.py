@@ -1,6 +1,6 @@
 """How latency tables and their checks are printed."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from nas_search.profiler.table import LatencyTable
 
 
-def print_table(table: "LatencyTable", *, json: bool, **more: Any) -> None:
-    """Device, checks, failures and costs; ``more`` goes into the JSON document."""
+def print_table(table: "LatencyTable", *, json: bool) -> None:
+    """Device, checks, failures and costs."""
     if json:
         cells = [{**cell.key._asdict(), "value": cell.value} for cell in table.cells]
-        print_json({"hash": table.hash, **more, **table.info.model_dump(mode="json"), "cells": cells})
+        print_json({"hash": table.hash, **table.info.model_dump(mode="json"), "cells": cells})
         return
     console = stdout()
     info = table.info
@@ -29,6 +29,8 @@ def print_table(table: "LatencyTable", *, json: bool, **more: Any) -> None:
     console.print(f"space {info.space}, kernels: {', '.join(info.kernels)}", markup=False)
     for text, check in info.workloads.items():
         print_check(text, check, table.device)
+    for text, mape in info.roofline_mape.items():
+        console.print(f"{text}: published rates alone err by {mape:.1%} against this table", markup=False)
     for network, reason in info.failures.items():
         console.print(f"not measured: {network}: {reason}", markup=False, style="yellow")
     console.print(_costs(table))
