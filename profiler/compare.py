@@ -22,7 +22,7 @@ from nas_search.profiler.measurement import Failure, Measurement, Outcome
 from nas_search.profiler.precision import DType
 from nas_search.profiler.roofline import Rates
 from nas_search.profiler.statistics import ClockName, Median, median_interval
-from nas_search.profiler.timing import Progress, StopRule
+from nas_search.profiler.timing import Progress, StopRule, step_of
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
 
@@ -73,7 +73,7 @@ def compare(
     dtypes = list(dict.fromkeys(workload.dtype for workload in workloads if has_ceiling(workload)))
     steps = len(dtypes) + len(workloads)
     rates = {
-        dtype: rates_of(device, dtype, seed=seed, progress=_part(progress, index, steps))
+        dtype: rates_of(device, dtype, seed=seed, progress=step_of(progress, index, steps))
         for index, dtype in enumerate(dtypes)
     }
     compared = []
@@ -85,7 +85,7 @@ def compare(
             device=device,
             seed=seed,
             stop=stop,
-            progress=_part(progress, index, steps),
+            progress=step_of(progress, index, steps),
             rounds=rounds.__setitem__,
         )
         used = rates[workload.dtype] if has_ceiling(workload) else None
@@ -123,13 +123,6 @@ def _check_different(architectures: Sequence[Architecture]) -> None:
         first = numbers.setdefault(architecture.fingerprint, number)
         if first != number:
             raise InputError(f"compare: architectures {first} and {number} are the same, {architecture.notation}")
-
-
-def _part(progress: Progress | None, index: int, steps: int) -> Progress | None:
-    """Progress of one step as part of all, in hundredths of a step."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(100 * index + 100 * done // max(total, 1), 100 * steps)
 
 
 def _compared(

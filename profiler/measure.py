@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,7 @@ from nas_search.profiler.measurement import Failure, Measurement, Origin, Outcom
 from nas_search.profiler.phases import Phase, weighted_phases
 from nas_search.profiler.roofline import largest_batch, memory_bytes
 from nas_search.profiler.statistics import ClockName, median_interval
-from nas_search.profiler.timing import Progress, StopRule, Task, measure_interleaved
+from nas_search.profiler.timing import Progress, StopRule, Task, measure_interleaved, step_of
 from nas_search.profiler.turns import At, announced
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
@@ -109,17 +109,24 @@ class _Measuring(NamedTuple):
     def in_turns(self, architectures: Sequence[Architecture], progress: Progress | None) -> list[Outcome]:
         """As many networks as fit in memory at once, measured in the same rounds; then the next ones."""
         outcomes: dict[int, Outcome] = {}
-        for indices in self._fitting(architectures):
-            jobs = {index: self._job(index, architectures[index]) for index in indices}
-            built = [job for job in jobs.values() if isinstance(job, Job)]
-            outcomes |= {index: job for index, job in jobs.items() if isinstance(job, Failure)}
-            measured = self._run(built, architectures, progress) if built else []
-            outcomes |= {job.index: outcome for job, outcome in zip(built, measured, strict=True)}
+        pieces = self._fitting(architectures)
+        for number, indices in enumerate(pieces):
+            piece = {index: architectures[index] for index in indices}
+            report = progress if len(pieces) == 1 else step_of(progress, number, len(pieces))
+            outcomes |= self._piece(piece, report)
         free = self.backend.free_bytes()
         return [
             outcomes.get(index) or self._too_large(architecture, self.workload.batch, free)
             for index, architecture in enumerate(architectures)
         ]
+
+    def _piece(self, architectures: Mapping[int, Architecture], progress: Progress | None) -> dict[int, Outcome]:
+        """Networks that fit together; on return none of them is in memory any more."""
+        jobs = {index: self._job(index, architecture) for index, architecture in architectures.items()}
+        built = [job for job in jobs.values() if isinstance(job, Job)]
+        measured = self._run(built, list(architectures.values()), progress) if built else []
+        failed = {index: job for index, job in jobs.items() if isinstance(job, Failure)}
+        return failed | {job.index: outcome for job, outcome in zip(built, measured, strict=True)}
 
     def throughput(self, index: int, architecture: Architecture) -> Outcome:
         """With the largest batch that can be allocated."""

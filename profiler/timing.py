@@ -160,6 +160,13 @@ def measure_interleaved(
                 return Samples(np.array(recorder.wall).T, np.array(recorder.device).T, np.array(recorder.order))
 
 
+def step_of(progress: Progress | None, index: int, steps: int) -> Progress | None:
+    """Progress of one step as part of all, in hundredths of a step."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(100 * index + 100 * done // max(total, 1), 100 * steps)
+
+
 @contextmanager
 def garbage_collector_off() -> Iterator[None]:
     """Collect now and not again until the end, so that no sample pays for a collection."""

@@ -1,9 +1,11 @@
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
 
 from nas_search.errors import InputError
+from nas_search.profiler import networks
 from nas_search.profiler.backend import Run, backend_of
 from nas_search.profiler.cpu_backend import CpuBackend
 from nas_search.profiler.device import Device, resolve_device
@@ -141,6 +143,24 @@ def test_what_does_not_fit_together_is_measured_in_pieces(monkeypatch: pytest.Mo
     assert isinstance(fits, Measurement)
     assert isinstance(too_large, Failure)
     assert "not one sequence of 17 tokens can be held" in too_large.reason
+
+
+def test_a_piece_leaves_the_memory_before_the_next_one_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    living: WeakSet[TimedNetwork] = WeakSet()
+    seen, told = list[int](), list[tuple[int, int]]()
+
+    class Counted(TimedNetwork):
+        def __init__(self, *arguments: Any) -> None:
+            seen.append(len(living))
+            super().__init__(*arguments)
+            living.add(self)
+
+    monkeypatch.setattr(networks, "TimedNetwork", Counted)
+    monkeypatch.setattr(CpuBackend, "free_bytes", lambda self: memory_bytes(NETWORKS[1], 17, 1, FLOAT32))
+    outcomes("decode:16", progress=lambda *now: told.append(now))
+    assert seen == [0, 0]
+    assert told == sorted(told)
+    assert told[-1] == (200, 200)
 
 
 def test_what_does_not_fit_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
