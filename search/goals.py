@@ -16,8 +16,8 @@ from nas_search.search.rungs import Standing
 from nas_search.search.trial import TrialRecord
 from nas_search.space.architecture import Architecture
 
-Predict = Callable[[Architecture, Workload], float]
-"""The figure of an architecture for a workload, in the workload's unit."""
+Predict = Callable[[Sequence[Architecture], Workload], Iterable[float]]
+"""The figure of each architecture for a workload, in the workload's unit."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,15 @@ class Goals:
         """The limit on the main workload in its unit, None without one."""
         return next((limit.bound for limit in self.limits if limit.quantity == self.main), None)
 
-    def figures(self, architecture: Architecture, predict: Predict) -> dict[str, float]:
-        """The value of everything that is known before training, by name."""
-        return {
-            quantity.name: float(architecture.parameters)
+    def figures(self, architectures: Sequence[Architecture], predict: Predict) -> list[dict[str, float]]:
+        """For each architecture the value of everything that is known before training, by name."""
+        columns = {
+            quantity.name: [float(architecture.parameters) for architecture in architectures]
             if quantity.workload is None
-            else float(predict(architecture, quantity.workload))
+            else [float(value) for value in predict(architectures, quantity.workload)]
             for quantity in self.known
         }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def over(self, figures: Mapping[str, float]) -> dict[str, float]:
         """By what share each limit is missed, by name: at most zero within it."""

@@ -66,10 +66,10 @@ class SearchLoop:
         training: Training,
     ) -> None:
         self.config, self.journal, self.proposer, self.training = sitting.config, journal, proposer, training
-        self.goals = proposer.goals
+        self.goals = proposer.problem.goals
         self.executor, self.observer = sitting.executor, sitting.observer
         self.log, self.watch = sitting.log, sitting.watch
-        self.penalty_loss = sitting.setting.penalty_loss
+        self.penalty_loss = proposer.problem.penalty_loss
         self.told: dict[int, TrialRecord] = {}
         self.active: dict[int, Active] = {}
 
@@ -126,9 +126,8 @@ class SearchLoop:
         index = proposal_index(trial)
         sampler = make_sampler(
             self.config.sampler,
-            self.proposer.space,
+            self.proposer.problem,
             self.config.sampler_options,
-            self.goals,
             seed=self.config.seed,
             proposal_index=index,
         )

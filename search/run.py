@@ -21,12 +21,14 @@ from nas_search.search.jobs import is_disk_full
 from nas_search.search.journal import StudyJournal, read_facts
 from nas_search.search.latency_limit import latency_limit
 from nas_search.search.loop import SearchLoop
+from nas_search.search.problem import SearchProblem
 from nas_search.search.proposer import Proposer
 from nas_search.search.rundir import TABLE, open_run
 from nas_search.search.samplers.base import distributions
 from nas_search.search.scoring import decide_twins, twin_note
 from nas_search.search.setting import prepare
 from nas_search.search.sitting import Sitting
+from nas_search.search.space_members import SpaceMembers
 from nas_search.search.study import Facts, Study
 from nas_search.search.table_stage import frozen_table
 from nas_search.search.training import Training
@@ -86,7 +88,8 @@ def _all_stages(sitting: Sitting) -> None:
     _begin(sitting, journal, table, goals, twins)
     config = setting.config
     training = Training(sitting.run.path, setting.corpus.path, config.recipe, setting.ladder, config.train_device)
-    proposer = Proposer(setting.space, goals, table.predict, seed=config.seed, twins=twins)
+    members = SpaceMembers(setting.space, goals, table.predict_many, twins)
+    proposer = Proposer(SearchProblem(members, goals, setting.penalty_loss), seed=config.seed)
     sitting.observer.phase("search", setting.config.trials)
     SearchLoop(sitting, journal, proposer, training).run()
     records = [journal.record(trial) for trial in journal.trials()]
@@ -95,9 +98,9 @@ def _all_stages(sitting: Sitting) -> None:
         sitting.observer.note(_why_no_front(records, goals))
         return
     reference = goals.reference(records, setting.penalty_loss)
-    members = worth_confirming(front, setting.config.confirm_members, goals, reference)
-    if members:
-        ConfirmStage(sitting, training, clock=table.clock).run(members)
+    chosen = worth_confirming(front, setting.config.confirm_members, goals, reference)
+    if chosen:
+        ConfirmStage(sitting, training, clock=table.clock).run(chosen)
 
 
 def _twins(sitting: Sitting) -> TwinRule | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from nas_search.space.genome import Gene, Genome
-from nas_search.space.search_space import SearchSpace
+from nas_search.space.genome_space import GenomeSpace
 
 
 def distributions(genes: Sequence[Gene]) -> dict[str, CategoricalDistribution]:
@@ -26,20 +27,44 @@ def genome_of(params: Mapping[str, Any], genes: Sequence[Gene]) -> Genome:
     return tuple(params[gene.name] for gene in genes)
 
 
+class History:
+    """The trials of a study that hold every gene, but for the one that is being proposed. Read when asked for.
+
+    Trials are not copied: not to be changed.
+    """
+
+    def __init__(self, study: optuna.Study, trial: FrozenTrial, names: Sequence[str]) -> None:
+        self._study, self._number, self._names = study, trial.number, frozenset(names)
+
+    @cached_property
+    def complete(self) -> list[FrozenTrial]:
+        """Those with values, by number."""
+        return self._in(TrialState.COMPLETE)
+
+    @cached_property
+    def running(self) -> list[FrozenTrial]:
+        """Those that are proposed but not told yet, by number."""
+        return self._in(TrialState.RUNNING)
+
+    def _in(self, state: TrialState) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False, states=(state,))
+        return [one for one in trials if one.number != self._number and one.params.keys() >= self._names]
+
+
 class GenomeSampler(BaseSampler):
     """A sampler that chooses all genes at once. Made anew for every proposal; it keeps nothing between them.
 
     Parameters that are no genes of the space are drawn at random.
     """
 
-    def __init__(self, space: SearchSpace, rng: np.random.Generator) -> None:
+    def __init__(self, space: GenomeSpace, rng: np.random.Generator) -> None:
         self.space = space
         self.rng = rng
         self._other = RandomSampler(seed=int(rng.integers(2**32)))
 
     @abstractmethod
-    def choose(self, history: Sequence[FrozenTrial]) -> Genome:
-        """The next genome; ``history`` has the completed trials that hold every gene, oldest first."""
+    def choose(self, history: History) -> Genome:
+        """The next genome, after what has been before."""
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All genes."""
@@ -52,9 +77,7 @@ class GenomeSampler(BaseSampler):
         names = [gene.name for gene in self.space.genes]
         if not search_space.keys() >= set(names):
             return {}
-        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        history = [trial for trial in trials if trial.params.keys() >= set(names)]
-        return dict(zip(names, self.choose(history), strict=True))
+        return dict(zip(names, self.choose(History(study, trial, names)), strict=True))
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

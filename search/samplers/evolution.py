@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial
 
 from nas_search.search.front import ranks
 from nas_search.search.goals import Goals
-from nas_search.search.samplers.base import GenomeSampler, genome_of
+from nas_search.search.samplers.base import GenomeSampler, History, genome_of
 from nas_search.space.genome import Genome
-from nas_search.space.search_space import SearchSpace
+from nas_search.space.genome_space import GenomeSpace
 
 POPULATION = 20
 SAMPLE_SIZE = 10
@@ -34,7 +34,7 @@ class AgingEvolution(GenomeSampler):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: GenomeSpace,
         rng: np.random.Generator,
         goals: Goals,
         population: int = POPULATION,
@@ -45,11 +45,11 @@ class AgingEvolution(GenomeSampler):
         self.population = population
         self.sample_size = sample_size
 
-    def choose(self, history: Sequence[FrozenTrial]) -> Genome:
+    def choose(self, history: History) -> Genome:
         """A child of a tournament's winner, or a random member while the population grows."""
-        if len(history) < self.population:
+        if len(history.complete) < self.population:
             return self.space.sample(self.rng)
-        population = sorted(history, key=_age)[-self.population :]
+        population = sorted(history.complete, key=_age)[-self.population :]
         chosen = self.rng.choice(len(population), size=min(self.sample_size, len(population)), replace=False)
         parent = tournament([population[index] for index in chosen], self.goals, self.rng)
         return self._child(genome_of(parent.params, self.space.genes))

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas_search.errors import InputError
-from nas_search.search.goals import Goals
+from nas_search.search.problem import SearchProblem
 from nas_search.search.samplers.options import SamplerOptions
-from nas_search.space.search_space import SearchSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-Factory = Callable[[SearchSpace, SamplerOptions, Goals, np.random.SeedSequence], "BaseSampler"]
+Factory = Callable[[SearchProblem, SamplerOptions, np.random.SeedSequence], "BaseSampler"]
 
 
 def make_sampler(
-    name: str, space: SearchSpace, options: SamplerOptions, goals: Goals, *, seed: int, proposal_index: int
+    name: str, problem: SearchProblem, options: SamplerOptions, *, seed: int, proposal_index: int
 ) -> BaseSampler:
     """The sampler called ``name`` for one proposal. Raises InputError for an unknown name."""
     check_sampler(name, options)
-    return _FACTORIES[name](space, options, goals, np.random.SeedSequence([seed, proposal_index]))
+    return _FACTORIES[name](problem, options, np.random.SeedSequence([seed, proposal_index]))
 
 
 def sampler_names() -> tuple[str, ...]:
@@ -47,26 +46,26 @@ def check_sampler(name: str, options: SamplerOptions) -> None:
         raise InputError(f"sampler {name}: it has no option {', '.join(sorted(unknown))}")
 
 
-def _random(space: SearchSpace, options: SamplerOptions, goals: Goals, seed: np.random.SeedSequence) -> BaseSampler:
+def _random(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
     from nas_search.search.samplers.random_members import RandomMembers
 
-    return RandomMembers(space, np.random.default_rng(seed))
+    return RandomMembers(problem.space, np.random.default_rng(seed))
 
 
-def _evolution(space: SearchSpace, options: SamplerOptions, goals: Goals, seed: np.random.SeedSequence) -> BaseSampler:
+def _evolution(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
     from nas_search.search.samplers.evolution import POPULATION, SAMPLE_SIZE, AgingEvolution
 
     return AgingEvolution(
-        space,
+        problem.space,
         np.random.default_rng(seed),
-        goals,
+        problem.goals,
         population=options.population or POPULATION,
         sample_size=options.sample_size or SAMPLE_SIZE,
     )
 
 
 def _peer(name: str) -> Factory:
-    def make(space: SearchSpace, options: SamplerOptions, goals: Goals, seed: np.random.SeedSequence) -> BaseSampler:
+    def make(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
         from nas_search.search.samplers import optuna_peers
 
         peers = {"tpe": optuna_peers.tpe, "nsga2": optuna_peers.nsga2, "gp": optuna_peers.gp}
@@ -78,12 +77,14 @@ def _peer(name: str) -> Factory:
 def _model(name: str) -> Factory:
     """A peer that builds a model of the losses, after random members of the space."""
 
-    def make(space: SearchSpace, options: SamplerOptions, goals: Goals, seed: np.random.SeedSequence) -> BaseSampler:
+    def make(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
         from nas_search.search.samplers.random_members import RandomMembers
         from nas_search.search.samplers.random_start import RandomStart
 
         first, then = seed.spawn(2)
-        return RandomStart(RandomMembers(space, np.random.default_rng(first)), _peer(name)(space, options, goals, then))
+        return RandomStart(
+            RandomMembers(problem.space, np.random.default_rng(first)), _peer(name)(problem, options, then)
+        )
 
     return make
 

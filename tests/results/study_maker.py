@@ -141,7 +141,7 @@ def _candidates(space: SearchSpace, count: int, goals: Goals, twins: TwinRule | 
     for number in range(count):
         genome = first if number in {0, count // 2} else space.sample(rng)
         architecture = space.decode(genome)
-        figures = goals.figures(architecture, _figure)
+        (figures,) = goals.figures([architecture], _figures)
         fingerprint = architecture.fingerprint
         over_limit = goals.excess(figures) > 0
         duplicate_of = seen.get(fingerprint)
@@ -177,6 +177,10 @@ def _outcome(index: int, candidate: Candidate) -> Outcome:
             state="stopped", told_loss=loss, bits_per_byte=loss, extrapolated=True, rung_scores=scores[:1], seconds=9.0
         )
     return Outcome(state="complete", told_loss=loss, bits_per_byte=loss, rung_scores=scores, seconds=27.5)
+
+
+def _figures(architectures: Sequence[Architecture], workload: Workload) -> list[float]:
+    return [_figure(architecture, workload) for architecture in architectures]
 
 
 def _figure(architecture: Architecture, workload: Workload) -> float:

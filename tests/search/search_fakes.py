@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,9 @@ class FakeTable:
             "memory": 4 * (architecture.parameters + architecture.width * cached) / 2**20,
             "energy": 0.1 + 3 * step_ms,
         }[workload.kind]
+
+    def predict_many(self, architectures: Sequence[Architecture], workload: Workload) -> list[float]:
+        return [self.predict(architecture, workload) for architecture in architectures]
 
     def require_device(self, device: Any) -> None:
         if device.id != self.device_id:

@@ -1,5 +1,6 @@
 """What follows from a configuration's objectives and limits."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -78,14 +79,12 @@ def test_figures_of_an_architecture() -> None:
     network = Architecture.parse("w64 a f")
     asked: list[str] = []
 
-    def predict(architecture: Architecture, workload: Workload) -> float:
+    def predict(architectures: Sequence[Architecture], workload: Workload) -> list[float]:
         asked.append(str(workload))
-        return float(architecture.depth)
+        return [float(architecture.depth) for architecture in architectures]
 
     goals = of(objectives=["loss", "parameters"], limits=["memory:64<=1GiB"])
-    assert goals.figures(network, predict) == {
-        "decode:256": 2.0,
-        "parameters": float(network.parameters),
-        "memory:64": 2.0,
-    }
+    figures, wider = goals.figures([network, Architecture.parse("w96 a")], predict)
+    assert figures == {"decode:256": 2.0, "parameters": float(network.parameters), "memory:64": 2.0}
+    assert wider["decode:256"] == 1.0
     assert asked == ["decode:256", "memory:64"]

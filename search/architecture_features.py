@@ -1,0 +1,34 @@
+"""Numbers that describe architectures to a model of their loss: how many of what, where, how wide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas_search.search.problem import FloatArray
+from nas_search.space.architecture import Architecture
+from nas_search.space.search_space import SearchSpace
+
+
+def architecture_features(architectures: Sequence[Architecture], space: SearchSpace) -> FloatArray:
+    """[n, 3 m + 3] for a space of m different operators: of each its count, its mean place and its share.
+
+    Then log2 of width, depth and parameters. Counts are on a log scale: the second layer of a kind matters more than
+    the ninth. Places run from 0, the input, to 1, the output; 0.5 stands for an operator that is not there.
+    """
+    kinds = {spec.notation: index for index, spec in enumerate(space.operator_specs())}
+    rows = [_row(architecture, kinds) for architecture in architectures]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), 3 * len(kinds) + 3)
+
+
+def _row(architecture: Architecture, kinds: dict[str, int]) -> list[float]:
+    places: list[list[float]] = [[] for _ in kinds]
+    depth = architecture.depth
+    for index, operator in enumerate(architecture.operators):
+        places[kinds[operator.notation]].append((index + 0.5) / depth)
+    counts = [float(np.log2(1 + len(found))) for found in places]
+    means = [sum(found) / len(found) if found else 0.5 for found in places]
+    shares = [len(found) / depth for found in places]
+    sizes = [float(np.log2(size)) for size in (architecture.width, depth, architecture.parameters)]
+    return [*counts, *means, *shares, *sizes]

@@ -1,0 +1,60 @@
+"""What samplers may know of a search before anything is trained: the members, and whatever is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_search.search.goals import Goals
+from nas_search.space.genome import Genome
+from nas_search.space.genome_space import GenomeSpace
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """A member of the space with all that is known before training.
+
+    ``genome`` is canonical, ``fingerprint`` tells members apart, ``figures`` are predicted, by name (those of
+    ``Goals.known``), ``scored_as`` is the twin that is trained in its place.
+    """
+
+    genome: Genome
+    architecture: str
+    fingerprint: str
+    parameters: int
+    figures: dict[str, float]
+    scored_as: str | None = None
+
+
+class Members(Protocol):
+    """The members of a search: of a space with a latency table, or the rows of a recorded table."""
+
+    @property
+    def space(self) -> GenomeSpace:
+        """Their genomes."""
+
+    def prospects(self, genomes: Sequence[Genome]) -> list[Prospect]:
+        """What is known of the members that any genomes, repaired, build; in their order."""
+
+    def features(self, genomes: Sequence[Genome]) -> FloatArray:
+        """[n, k] numbers that describe members (canonical genomes) to a model of the loss, of the order of one."""
+
+
+@dataclass(frozen=True)
+class SearchProblem:
+    """What a sampler is made for. ``penalty_loss`` in bits per byte is that of a model which knows nothing."""
+
+    members: Members
+    goals: Goals
+    penalty_loss: float
+
+    @property
+    def space(self) -> GenomeSpace:
+        """The genomes to choose from."""
+        return self.members.space

@@ -1,0 +1,58 @@
+"""The members of a search space, with figures by a latency table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_search.proxies.twin import TwinRule
+from nas_search.search.architecture_features import architecture_features
+from nas_search.search.goals import Goals, Predict
+from nas_search.search.problem import FloatArray, Prospect
+from nas_search.space.architecture import Architecture
+from nas_search.space.genome import Genome
+from nas_search.space.search_space import SearchSpace
+
+
+@dataclass(frozen=True)
+class SpaceMembers:
+    """``predict`` gives workloads' figures by the table, ``goals`` say which are asked for and have limits.
+
+    ``twins`` says which networks are trained in the members' place.
+    """
+
+    space: SearchSpace
+    goals: Goals
+    predict: Predict
+    twins: TwinRule | None = None
+
+    def prospects(self, genomes: Sequence[Genome]) -> list[Prospect]:
+        """What is known of the members that any genomes, repaired, build; in their order."""
+        normal = [self.space.canonical(self.space.repair(genome)) for genome in genomes]
+        architectures = [self._architecture(genome) for genome in normal]
+        figures = self.goals.figures(architectures, self.predict)
+        return [self._prospect(*one) for one in zip(normal, architectures, figures, strict=True)]
+
+    def features(self, genomes: Sequence[Genome]) -> FloatArray:
+        """[n, k] what :func:`architecture_features` finds in members (canonical genomes)."""
+        return architecture_features([self._architecture(genome) for genome in genomes], self.space)
+
+    def _prospect(self, genome: Genome, architecture: Architecture, figures: dict[str, float]) -> Prospect:
+        return Prospect(
+            genome=genome,
+            architecture=architecture.notation,
+            fingerprint=architecture.fingerprint,
+            parameters=architecture.parameters,
+            figures=figures,
+            scored_as=None if self.twins is None else self.twins.twin(architecture).notation,
+        )
+
+    def _architecture(self, genome: Genome) -> Architecture:
+        """With the widest width that meets the limits where the width is derived; the narrowest if none does."""
+        if self.space.width == "gene":
+            return self.space.decode(genome)
+        return self.space.widest(genome, self._fits) or self.space.decode(genome, min(self.space.widths))
+
+    def _fits(self, architecture: Architecture) -> bool:
+        (figures,) = self.goals.figures([architecture], self.predict)
+        return not self.goals.excess(figures)
