@@ -109,10 +109,16 @@ def _question(view: RunView) -> Html:
         ("workload", f"{view.workload} ({view.unit})"),
         ("objectives", "; ".join(map(figures.title, view.goals.objectives))),
         ("limits", _limits(view)),
-        ("candidates", f"{len(view.records)} proposed, {view.trained} trained, {len(view.front)} on the front"),
+        ("candidates", f"{len(view.records)} proposed, {_trained(view)}, {len(view.front)} on the front"),
         ("time", figures.duration(sum(view.seconds.values()))),
         ("written", f"{view.read_at:%Y-%m-%d %H:%M} UTC"),
     ])  # fmt: skip
+
+
+def _trained(view: RunView) -> str:
+    reused = view.trained - view.trained_here
+    elsewhere = f", {reused} trained in a run that this one was warm-started from" if reused else ""
+    return f"{view.trained_here} trained{elsewhere}"
 
 
 def _limits(view: RunView) -> str:

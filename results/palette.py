@@ -25,6 +25,19 @@ _COLOURS = {
 }
 # For operators of other packages; none of them is taken above.
 _OTHERS = ("#EE7733", "#999933", "#0077BB", "#EE99AA", "#BBCC33", "#8A6A00", "#33BBEE", "#6E4B8B")
+# For the lines of a plot, in this order: mid-tones that read on white and on black.
+_LINES = ("#2F6DB5", "#D1550B", "#2E9E6B", "#AA4499", "#B8860B", "#33A0B8", "#CC6677", "#8C9AB2", "#7A8C2E", "#8A6FD1")
+
+
+def line_colour(index: int) -> str:
+    """``#RRGGBB`` of a plot's line number ``index``; after ten they begin again."""
+    return _LINES[index % len(_LINES)]
+
+
+def translucent(colour: str, share: float) -> str:
+    """``#RRGGBB`` as a CSS colour that lets the rest of the light through."""
+    red, green, blue = _channels(colour)
+    return f"rgba({red}, {green}, {blue}, {share:g})"
 
 
 def operator_colour(code: str) -> str:
@@ -44,7 +57,7 @@ def ink_on(colour: str) -> str:
 
 def luminance(colour: str) -> float:
     """Relative luminance of ``#RRGGBB`` (WCAG 2.2), from 0 to 1."""
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    channels = (channel / 255 for channel in _channels(colour))
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -53,3 +66,9 @@ def operator_title(code: str) -> str:
     """The operator's full name, or its code if no installed package knows it."""
     spec = operator_types().get(code)
     return spec.title if spec else code
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return red, green, blue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from nas_search.results import figures
 from nas_search.results.front_section import front_section
 from nas_search.results.headline import headline
 from nas_search.results.html import Html, element, join
-from nas_search.results.plots import FrontView, figure_html, front_figure, hypervolume_figure
+from nas_search.results.page import page, picture, script
+from nas_search.results.plots import FrontView, front_figure, hypervolume_figure
 from nas_search.results.progress import hypervolume_steps
 from nas_search.results.sections import (
     limits_section,
@@ -24,13 +24,9 @@ from nas_search.results.sections import (
 from nas_search.results.view import RunView
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
     from nas_search.search.study import Study
 
 REPORT_FILE = "report.html"
-# A browser then refuses to load anything from anywhere, whatever a string in the study says.
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 _FRONT_CAPTION = (
     "Each point is a candidate: left is faster, down is better. Ticks along the top are over a limit and were not "
@@ -73,22 +69,7 @@ def report_html(view: RunView) -> str:
         _section("again", "How to do it again", provenance_section(view)),
         _section("trials", f"All {len(view.records)} proposals", trials_section(view)),
     ]
-    body = element("body", headline(view), element("main", *sections), _script("report.js"))
-    return f"<!doctype html>\n{element('html', _head(view), body, lang='en')}\n"
-
-
-def _head(view: RunView) -> Html:
-    from plotly.offline import get_plotlyjs
-
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"nas-search: {view.name}"),
-        element("style", Html(_resource("report.css"))),
-        element("script", Html(get_plotlyjs())),
-    )
+    return page(f"nas-search: {view.name}", headline(view), element("main", *sections), script("report.js"))
 
 
 def _section(identifier: str, title: str, content: Html) -> Html:
@@ -105,9 +86,9 @@ def _front_picture(view: RunView) -> Html:
     ]
     measured = any(record.measured(view.goals.main.name) for record in view.confirmed) or not view.confirmed
     caption = _FRONT_CAPTION.format(confirmed=_MEASURED if measured else _NOT_MEASURED)
-    pictures = [_figure(front_figure(main), "front-figure", caption)]
-    for number, picture in enumerate(further, start=1):
-        pictures.append(_figure(front_figure(picture, height=320), f"front-figure-{number}", _FURTHER_CAPTION))
+    pictures = [picture(front_figure(main), "front-figure", caption)]
+    for number, plane in enumerate(further, start=1):
+        pictures.append(picture(front_figure(plane, height=320), f"front-figure-{number}", _FURTHER_CAPTION))
     return join(pictures)
 
 
@@ -118,18 +99,4 @@ def _progress_picture(view: RunView) -> Html:
     corner = zip(view.goals.objectives, view.reference, strict=True)
     reference = ", ".join(f"{figures.significant(q.minimised(value))} {q.unit}" for q, value in corner)
     caption = _PROGRESS_CAPTION.format(reference=reference)
-    return _figure(hypervolume_figure(steps), "hypervolume-figure", caption)
-
-
-def _figure(figure: Figure, identifier: str, caption: str) -> Html:
-    without = element("noscript", element("p", "The picture needs JavaScript; the tables below have its figures."))
-    drawn = element("div", Html(figure_html(figure, identifier)), class_="figure")
-    return join([without, drawn, element("p", caption, class_="caption")])
-
-
-def _script(name: str) -> Html:
-    return element("script", Html(_resource(name)))
-
-
-def _resource(name: str) -> str:
-    return files("nas_search.results").joinpath(name).read_text(encoding="utf-8")
+    return picture(hypervolume_figure(steps), "hypervolume-figure", caption)

@@ -46,7 +46,7 @@ def _trial_row(record: TrialRecord, view: RunView) -> list[str]:
         f"≈ {loss}" if record.extrapolated else loss,
         tokens,
         f"{record.parameters:,}",
-        f"{record.seconds:.1f}" if record.seconds else figures.NONE,
+        "reused" if record.reused else f"{record.seconds:.1f}" if record.seconds else figures.NONE,
         element("code", record.architecture),
         *([element("code", record.scored_as or figures.NONE)] if view.facts.twins else []),
         outcome_reason(record, view),
@@ -142,6 +142,7 @@ def provenance_section(view: RunView) -> Html:
         ("table hash", element("code", view.table.hash[:16])),
         ("kernels", ", ".join(view.table.info.kernels)),
         ("clock", view.table.clock),
+        *(("warm start", run.summary) for run in view.prior.runs),
         *view.facts.versions.items(),
     ])  # fmt: skip
     device = definitions(view.device.fingerprint.items())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nas_search.search.config import SearchConfig
     from nas_search.search.front import Point
     from nas_search.search.goals import Goals
+    from nas_search.search.prior import Prior
     from nas_search.search.study import Facts, Study
     from nas_search.search.trial import TrialRecord
 
@@ -42,6 +43,7 @@ class RunView:
     winner: TrialRecord | None
     goals: Goals
     reference: Point
+    prior: Prior
     seconds: dict[str, float]
 
     @classmethod
@@ -62,6 +64,7 @@ class RunView:
             winner=study.winner(),
             goals=study.goals,
             reference=study.reference(),
+            prior=study.prior,
             seconds=dict(study.seconds),
         )
 
@@ -103,8 +106,13 @@ class RunView:
 
     @property
     def trained(self) -> int:
-        """Trials that were given to training."""
+        """Trials that were given to training, here or in another run."""
         return sum(record.trained for record in self.records)
+
+    @property
+    def trained_here(self) -> int:
+        """Trials that were given to training in this run."""
+        return sum(record.trained_here for record in self.records)
 
     @property
     def confirmed(self) -> tuple[TrialRecord, ...]:
@@ -125,7 +133,7 @@ class RunView:
         if self.front and self.config.confirm_members:
             return bool(self.confirmed)
         proposals = self.config.proposals or float("inf")
-        return self.trained >= self.config.trials or len(self.records) >= proposals
+        return self.trained_here >= self.config.trials or len(self.records) >= proposals
 
     def _measured_ms(self, record: TrialRecord) -> float:
         measured = record.measured(self.goals.main.name)

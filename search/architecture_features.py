@@ -11,15 +11,22 @@ from nas_search.space.architecture import Architecture
 from nas_search.space.search_space import SearchSpace
 
 
-def architecture_features(architectures: Sequence[Architecture], space: SearchSpace) -> FloatArray:
-    """[n, 3 m + 3] for a space of m different operators: of each its count, its mean place and its share.
+def feature_names(space: SearchSpace) -> list[str]:
+    """Names of the 2 m + 3 columns of :func:`architecture_features` for a space of m different operators."""
+    kinds = [spec.notation for spec in space.operator_specs()]
+    sizes = [f"log2 {size}" for size in ("width", "depth", "parameters")]
+    return [f"count {kind}" for kind in kinds] + [f"place {kind}" for kind in kinds] + sizes
 
-    Then log2 of width, depth and parameters. Counts are on a log scale: the second layer of a kind matters more than
-    the ninth. Places run from 0, the input, to 1, the output; 0.5 stands for an operator that is not there.
+
+def architecture_features(architectures: Sequence[Architecture], space: SearchSpace) -> FloatArray:
+    """[n, 2 m + 3] for a space of m different operators: of each its count and its mean place.
+
+    Then width, depth and parameters. Counts and sizes are log2, counts of one more: the second layer of a kind matters
+    more than the ninth. Places run from 0, the input, to 1, the output; 0.5 stands for an operator that is not there.
     """
     kinds = {spec.notation: index for index, spec in enumerate(space.operator_specs())}
     rows = [_row(architecture, kinds) for architecture in architectures]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), 3 * len(kinds) + 3)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * len(kinds) + 3)
 
 
 def _row(architecture: Architecture, kinds: dict[str, int]) -> list[float]:
@@ -29,6 +36,5 @@ def _row(architecture: Architecture, kinds: dict[str, int]) -> list[float]:
         places[kinds[operator.notation]].append((index + 0.5) / depth)
     counts = [float(np.log2(1 + len(found))) for found in places]
     means = [sum(found) / len(found) if found else 0.5 for found in places]
-    shares = [len(found) / depth for found in places]
     sizes = [float(np.log2(size)) for size in (architecture.width, depth, architecture.parameters)]
-    return [*counts, *means, *shares, *sizes]
+    return [*counts, *means, *sizes]

@@ -41,6 +41,8 @@ class SearchConfig(BaseModel):
     Latency is that of ``device``; with ``estimate`` published rates will do where it is neither here nor in a table.
     Training runs on ``train_device`` (``auto``: on CUDA if PyTorch sees it), and networks with more than
     ``train_parameters``, or too big for its memory, are scored as twins.
+
+    ``warm_start`` are directories of other runs, whose losses inform the sampler.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +56,7 @@ class SearchConfig(BaseModel):
     objectives: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     latency_budget: str | None = None
-    sampler: str = "gp"
+    sampler: str = "bayes"
     sampler_options: SamplerOptions = Field(default_factory=lambda: SamplerOptions.model_validate({}))
     trials: int = Field(24, ge=1)
     proposals: int | None = Field(None, ge=1)
@@ -67,6 +69,7 @@ class SearchConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = False
     table: Path | None = None
+    warm_start: tuple[Path, ...] = ()
     confirm_members: int = Field(4, ge=0)
     confirm_tokens: int | None = Field(None, ge=1)
     confirm_seeds: int = Field(2, ge=1, le=16)
@@ -77,6 +80,12 @@ class SearchConfig(BaseModel):
     def _enough_proposals(self) -> Self:
         if self.proposals is not None and self.proposals < self.trials:
             raise ValueError(f"proposals: {self.proposals} cannot give {self.trials} trials; at least as many")
+        return self
+
+    @model_validator(mode="after")
+    def _each_run_once(self) -> Self:
+        if len(set(self.warm_start)) < len(self.warm_start):
+            raise ValueError(f"warm_start: {', '.join(map(str, self.warm_start))}: give each run once")
         return self
 
     @classmethod
@@ -109,6 +118,7 @@ class SearchConfig(BaseModel):
                 "space": _full_path(self.space) if is_file_name(self.space) else self.space,
                 "data": self.data if self.data == EMBEDDED else _full_path(self.data),
                 "table": None if self.table is None else self.table.absolute(),
+                "warm_start": tuple(path.absolute() for path in self.warm_start),
                 "latency_budget": self._budget_path(),
                 "proposals": self.proposals or PROPOSALS_PER_TRIAL * self.trials,
                 "workers": self.workers or (available_cores() if train_device == CPU else 1),

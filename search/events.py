@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
@@ -16,6 +16,10 @@ from nas_search.search.trial import TrialRecord
 SECONDS_EVENT = "seconds"
 # Whatever happens, at most this much of the account of seconds is lost.
 SAVE_EVERY_SECONDS = 10.0
+
+
+Clock = Callable[[], float]
+"""Seconds since some moment, never going back."""
 
 
 class Observer(Protocol):
@@ -47,6 +51,20 @@ class SilentObserver:
         """Nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+
+class Log(Protocol):
+    """Whoever writes down what happens."""
+
+    def append(self, event: str, **fields: Any) -> None:
+        """An event, with JSON-able fields."""
+
+
+class SilentLog:
+    """Writes nothing down."""
+
+    def append(self, event: str, **fields: Any) -> None:
         """Nothing."""
 
 
@@ -97,20 +115,21 @@ def _is_finite(value: object) -> TypeGuard[float]:
 
 
 class Stopwatch:
-    """Splits the driver's wall time into phases: every moment belongs to exactly one.
+    """Splits the driver's time, by ``clock``, into phases: every moment belongs to exactly one.
 
     ``table``, ``training``, ``measuring`` are the time spent waiting for such jobs, ``sampling`` the time spent
     proposing, and ``other`` all the rest. Proposing while one of two workers trains is half training, half sampling.
     """
 
-    def __init__(self, log: EventLog, before: Mapping[str, float]) -> None:
+    def __init__(self, log: Log, before: Mapping[str, float], clock: Clock = time.monotonic) -> None:
         """``before`` has the seconds of earlier sittings."""
         self._log = log
+        self._clock = clock
         self._before = sum(before.values())
-        self._started = time.monotonic()
+        self._started = clock()
         self._seconds: dict[str, float] = defaultdict(float)
         self._phase = "other"
-        self._since = self._saved = time.monotonic()
+        self._since = self._saved = clock()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -119,24 +138,24 @@ class Stopwatch:
             with self._within(name):
                 yield
         finally:
-            if time.monotonic() - self._saved > SAVE_EVERY_SECONDS:
+            if self._clock() - self._saved > SAVE_EVERY_SECONDS:
                 self.save()
 
     @contextmanager
     def sampling(self, working: float) -> Iterator[None]:
         """Time inside is ``sampling``, but for the share ``working`` of the workers, who are ``training``."""
-        started = time.monotonic()
+        started = self._clock()
         with self._within("sampling"):
             yield
         # Shared out before anything is saved: no line of the log is negative.
-        shared = working * (time.monotonic() - started)
+        shared = working * (self._clock() - started)
         self._seconds["sampling"] -= shared
         self._seconds["training"] += shared
 
     @property
     def total_seconds(self) -> float:
-        """Wall time of all sittings so far."""
-        return self._before + time.monotonic() - self._started
+        """Time of all sittings so far."""
+        return self._before + self._clock() - self._started
 
     def close(self) -> None:
         """Save the account; a disk that is full has its own error already."""
@@ -160,7 +179,7 @@ class Stopwatch:
             self._switch(outer)
 
     def _switch(self, name: str) -> str:
-        now = time.monotonic()
+        now = self._clock()
         self._seconds[self._phase] += now - self._since
         before, self._phase, self._since = self._phase, name, now
         return before

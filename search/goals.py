@@ -12,7 +12,6 @@ from nas_search.profiler.workload import Workload
 from nas_search.search.config import SearchConfig
 from nas_search.search.front import Point
 from nas_search.search.objectives import LOSS, Limit, Quantity
-from nas_search.search.rungs import Standing
 from nas_search.search.trial import TrialRecord
 from nas_search.space.architecture import Architecture
 
@@ -115,10 +114,10 @@ class Goals:
         point = self.minimised(values)
         return tuple(x for x, quantity in zip(point, self.objectives, strict=True) if quantity not in limited)
 
-    def standing(self, figures: Mapping[str, float], losses: Sequence[float]) -> Standing:
-        """What rivals on the ladder see of a candidate."""
+    def known_point(self, figures: Mapping[str, float]) -> Point:
+        """The coordinates of all objectives but the loss, in their order."""
         known = (quantity for quantity in self.objectives if quantity.name != LOSS)
-        return Standing(tuple(quantity.minimised(figures[quantity.name]) for quantity in known), tuple(losses))
+        return tuple(quantity.minimised(figures[quantity.name]) for quantity in known)
 
     def point(self, record: TrialRecord) -> Point:
         """The point of a trial by predicted figures. Raises ValueError if it has no loss."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from nas_search.errors import InputError, RunError, first_line
 from nas_search.files import write_text_atomic
 
-JobKind = Literal["train", "record_table", "measure"]
+JobKind = Literal["train", "record_table", "measure", "replay"]
 JsonObject = dict[str, Any]
 Progress = Callable[[int, int], None]
 JobFunction = Callable[[Mapping[str, Any], Path, Progress], JsonObject]
@@ -27,6 +27,7 @@ FUNCTIONS: Mapping[JobKind, str] = {
     "train": "nas_search.search.job_functions:train",
     "record_table": "nas_search.search.job_functions:record_table",
     "measure": "nas_search.search.job_functions:measure",
+    "replay": "nas_search.search.bench.job:run_replay",
 }
 """Where each kind's function is; workers import it, the driver never does."""
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

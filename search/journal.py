@@ -1,4 +1,4 @@
-"""The study in Optuna's journal: the one place that writes it.
+"""The study in an Optuna storage, a journal file or memory: the one place that writes it.
 
 A proposal is one trial for good. Its line of creation carries the proposal index; a second line carries the
 candidate (genome, architecture, predicted figures, fate); parameters and constraints follow from that, so whatever
@@ -16,6 +16,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nas_search.errors import InputError
 from nas_search.search.goals import Goals
-from nas_search.search.journal_file import open_storage, repair
+from nas_search.search.journal_file import open_storage
 from nas_search.search.trial import TrialRecord, TrialState
 from nas_search.space.genome import Choice
 
@@ -61,7 +62,11 @@ class Candidate(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How a trial ended, as stored. ``told_loss`` is the loss that samplers see; None: the trial failed."""
+    """How a trial ended, as stored.
+
+    ``told_loss`` is the loss that samplers see; None: the trial failed. ``loss_sd`` is the standard deviation of an
+    extrapolated loss in bits per byte.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,20 +74,23 @@ class Outcome(BaseModel):
     told_loss: float | None
     bits_per_byte: float | None = None
     extrapolated: bool = False
+    loss_sd: float | None = None
     rung_scores: tuple[float, ...] = ()
     seconds: float = 0.0
+    reused: bool = False
     reason: str | None = None
 
 
 class StudyJournal:
     """The study of one run. Only the driver that holds the run's lock may make one."""
 
-    def __init__(self, path: Path, distributions: Mapping[str, CategoricalDistribution], goals: Goals) -> None:
-        """Open, or create for ``goals``. Raises InputError if the file cannot be read as a study."""
+    def __init__(
+        self, storage: BaseStorage, distributions: Mapping[str, CategoricalDistribution], goals: Goals
+    ) -> None:
+        """Go on with the study in ``storage``, or create it for ``goals``."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        repair(path)
         self._distributions, self._goals = dict(distributions), goals
-        self._storage = open_storage(path)
+        self._storage = storage
         self._study_id = self._create()
 
     def _create(self) -> int:
@@ -170,6 +178,11 @@ def candidate_of(trial: FrozenTrial) -> Candidate | None:
     return None if stored is None else Candidate.model_validate(stored)
 
 
+def loss_sd(trial: FrozenTrial) -> float:
+    """The standard deviation in bits per byte of the loss that a trial was told: above zero if it is extrapolated."""
+    return float(trial.user_attrs.get(OUTCOME, {}).get("loss_sd") or 0.0)
+
+
 def record_of(trial: FrozenTrial) -> TrialRecord:
     """A trial with a candidate as a record."""
     candidate = Candidate.model_validate(trial.user_attrs[CANDIDATE])
@@ -187,9 +200,11 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         parameters=candidate.parameters,
         bits_per_byte=outcome.bits_per_byte,
         extrapolated=outcome.extrapolated,
+        loss_sd=outcome.loss_sd,
         rung=len(outcome.rung_scores) - 1 if outcome.rung_scores else None,
         rung_scores=outcome.rung_scores,
         seconds=outcome.seconds,
+        reused=outcome.reused,
         reason=outcome.reason,
         duplicate_of=candidate.duplicate_of,
         scored_as=candidate.scored_as,

@@ -55,6 +55,15 @@ def open_storage(path: Path) -> JournalStorage:
         raise InputError(f"{path}: damaged, not a readable study ({reason})") from None
 
 
+def writable_storage(path: Path) -> JournalStorage:
+    """The storage of a journal that is repaired first. Raises InputError as :func:`open_storage` does.
+
+    The caller must hold the run's lock.
+    """
+    repair(path)
+    return open_storage(path)
+
+
 def repair(path: Path) -> None:
     """Cut off a torn last line and remove a dead process's lock. The caller must hold the run's lock."""
     for lock in path.parent.glob(f"{path.name}.lock*"):

@@ -2,57 +2,29 @@
 
 With W workers a deterministic search asks for proposal n right after it told proposal n - W, and tells in the
 order of proposals; so n sees exactly proposals 0 to n - W, whoever finishes first. With one worker every search is
-like that. What is in memory here is only a view: a new loop on the same files goes on from the same place.
+like that. What is in memory here is only a view: a new loop on the same study goes on from the same place.
+
+Where jobs run, what they cost and what time it is are others' business: a simulation is this loop with another
+executor, clock and training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from optuna.trial import FrozenTrial
 
 from nas_search.errors import RunError
-from nas_search.proxies.rung_result import RungResult
-from nas_search.search.executors.base import JobFinished, JobProgress
+from nas_search.search.config import SearchConfig
+from nas_search.search.events import Log, Observer, Stopwatch
+from nas_search.search.executors.base import Executor, JobFinished, JobProgress
 from nas_search.search.jobs import Job
-from nas_search.search.journal import Candidate, Outcome, StudyJournal, candidate_of, proposal_index
-from nas_search.search.proposer import Proposer
-from nas_search.search.rungs import Standing
-from nas_search.search.samplers.factory import make_sampler
-from nas_search.search.sitting import Sitting
-from nas_search.search.training import Training
+from nas_search.search.journal import Candidate, Outcome, StudyJournal, candidate_of
+from nas_search.search.ledger import Active, Ledger
+from nas_search.search.promoter import Promoter
+from nas_search.search.proposer import Proposes
+from nas_search.search.training import RungTraining
 from nas_search.search.trial import TrialRecord
 
-EXHAUSTED_AFTER = 20
-"""So many duplicates in a row, each mutated in vain, mean that the sampler has nothing new to propose."""
 _WAIT_SECONDS = 0.5
-
-
-@dataclass
-class Active:
-    """A running trial: its candidate, the rungs it has done, and its outcome once that is known."""
-
-    trial: FrozenTrial
-    candidate: Candidate
-    rungs: list[RungResult] = field(default_factory=list)
-    job: Job | None = None
-    outcome: Outcome | None = None
-
-    @property
-    def index(self) -> int:
-        """Its proposal."""
-        return proposal_index(self.trial)
-
-    @property
-    def losses(self) -> tuple[float, ...]:
-        """Bits per byte at the rungs that it has done."""
-        return tuple(rung.bits_per_byte for rung in self.rungs if rung.bits_per_byte is not None)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training so far."""
-        return sum(rung.seconds for rung in self.rungs)
 
 
 class SearchLoop:
@@ -60,18 +32,22 @@ class SearchLoop:
 
     def __init__(
         self,
-        sitting: Sitting,
+        config: SearchConfig,
         journal: StudyJournal,
-        proposer: Proposer,
-        training: Training,
+        proposer: Proposes,
+        training: RungTraining,
+        *,
+        executor: Executor,
+        observer: Observer,
+        log: Log,
+        watch: Stopwatch,
     ) -> None:
-        self.config, self.journal, self.proposer, self.training = sitting.config, journal, proposer, training
-        self.goals = proposer.problem.goals
-        self.executor, self.observer = sitting.executor, sitting.observer
-        self.log, self.watch = sitting.log, sitting.watch
-        self.penalty_loss = proposer.problem.penalty_loss
-        self.told: dict[int, TrialRecord] = {}
-        self.active: dict[int, Active] = {}
+        self.config, self.journal, self.proposer, self.training = config, journal, proposer, training
+        self.executor, self.observer, self.log, self.watch = executor, observer, log, watch
+        self.goals, self.penalty_loss = proposer.problem.goals, proposer.problem.penalty_loss
+        self.ledger = Ledger(in_order=config.deterministic)
+        self._promoter = Promoter(proposer.problem, training.ladder, config)
+        self._at_work: dict[str, Active] = {}
 
     def run(self) -> None:
         """Search until one of the limits is reached and every trial is told."""
@@ -82,90 +58,69 @@ class SearchLoop:
 
     def _pick_up(self) -> None:
         """Load what earlier sittings did; trials that were running go on."""
-        for trial in self.journal.trials():
-            if trial.state.is_finished():
+        trials = self.journal.trials()
+        for trial in trials:
+            candidate = candidate_of(trial)
+            if trial.state.is_finished() and candidate is not None:
                 record = self.journal.record(trial)
-                self.told[record.proposal_index] = record
-        for trial in self.journal.trials():
+                self.ledger.add_told(record)
+                self._promoter.told(candidate, record.rung_scores)
+        for trial in trials:
             if not trial.state.is_finished():
                 self._begin(trial, candidate_of(trial) or self._sample(trial))
-        self.observer.advance(sum(record.trained for record in self.told.values()))
+        self.observer.advance(self.ledger.trained)
 
     def _propose(self) -> bool:
         """Begin the next proposal, if there is room for one."""
         if not self._may_propose():
             return False
-        with self.watch.sampling(working=len(self._undecided()) / self.config.worker_count):
-            trial = self.journal.create(len(self.told) + len(self.active))
+        with self.watch.sampling(working=self.ledger.undecided / self.config.worker_count):
+            trial = self.journal.create(self.ledger.proposals)
             candidate = self._sample(trial)
         self._begin(trial, candidate)
         return True
 
     def _may_propose(self) -> bool:
-        index = len(self.told) + len(self.active)
-        trained = sum(record.trained for record in self.told.values())
-        training = sum(active.candidate.fate == "train" for active in self.active.values())
-        if trained + training >= self.config.trials or index >= (self.config.proposals or index + 1):
+        config, ledger = self.config, self.ledger
+        if ledger.trained + ledger.training >= config.trials or ledger.exhausted or self._out_of_time():
             return False
-        if self._exhausted() or self._out_of_time():
+        if config.proposals is not None and ledger.proposals >= config.proposals:
             return False
-        waiting = self.active.values() if self.config.deterministic else self._undecided()
-        return len(waiting) < self.config.worker_count
-
-    def _exhausted(self) -> bool:
-        last = [self.told[index].state for index in sorted(self.told)[-EXHAUSTED_AFTER:]]
-        return len(last) == EXHAUSTED_AFTER and set(last) == {"duplicate"}
+        waiting = len(ledger.active) if config.deterministic else ledger.undecided
+        return waiting < config.worker_count
 
     def _out_of_time(self) -> bool:
         return self.config.hours is not None and self.watch.total_seconds > 3600 * self.config.hours
 
-    def _undecided(self) -> list[Active]:
-        return [active for active in self.active.values() if active.outcome is None]
-
     def _sample(self, trial: FrozenTrial) -> Candidate:
-        index = proposal_index(trial)
-        sampler = make_sampler(
-            self.config.sampler,
-            self.proposer.problem,
-            self.config.sampler_options,
-            seed=self.config.seed,
-            proposal_index=index,
-        )
-        return self.proposer.propose(self.journal.study(sampler), trial, index, self._seen(index))
-
-    def _seen(self, index: int) -> Mapping[str, int]:
-        """Numbers of earlier trials by fingerprint; duplicates stand behind what they repeat."""
-        earlier = {record.fingerprint: record for record in self.told.values() if record.duplicate_of is None}
-        seen = {fingerprint: record.number for fingerprint, record in earlier.items() if record.proposal_index < index}
-        running = (active for active in self.active.values() if active.index < index)
-        return seen | {
-            active.candidate.fingerprint: active.trial.number
-            for active in running
-            if active.candidate.duplicate_of is None
-        }
+        return self.proposer.propose(self.journal, trial, self.ledger.seen)
 
     def _begin(self, trial: FrozenTrial, candidate: Candidate) -> None:
         self.journal.write_candidate(trial, candidate)
         self.log.append("proposal", number=trial.number, architecture=candidate.architecture, fate=candidate.fate)
         active = Active(trial, candidate)
-        self.active[active.index] = active
+        self.ledger.begin(active)
         if candidate.fate == "over_limit":
-            active.outcome = Outcome(state="over_limit", told_loss=self.penalty_loss)
+            self.ledger.settle(active, Outcome(state="over_limit", told_loss=self.penalty_loss))
         elif candidate.fate == "train":
             self._train_on(active)
+        elif candidate.duplicate_of in self.ledger.told:
+            self._repeat(active, self.ledger.told[candidate.duplicate_of])
 
     def _train_on(self, active: Active) -> None:
         """Take results that are there; then decide, or have the next rung trained."""
         while active.outcome is None:
-            rung = len(active.rungs)
-            job = self._job(active, rung)
+            job = self._job(active, len(active.rungs))
             result = self.training.result(job)
             if result is None:
                 active.job = job
+                self._at_work[job.name] = active
                 self.executor.submit(job)
                 return
             active.rungs.append(result)
-            active.outcome = self._decide(active)
+            outcome = self._decide(active)
+            if outcome is not None:
+                self.ledger.settle(active, outcome)
 
     def _job(self, active: Active, rung: int) -> Job:
         candidate = active.candidate
@@ -175,102 +130,89 @@ class SearchLoop:
         """The outcome after a rung, None if the candidate goes up."""
         last = active.rungs[-1]
         if last.failure is not None or last.bits_per_byte is None:
-            return self._failed(active, last.failure or "no loss")
-        ladder, standing, rivals = self.training.ladder, self._standing(active), self._rivals(active)
-        if len(active.rungs) - 1 == ladder.top:
-            loss = last.bits_per_byte
-            return self._scored(active, "complete", loss)
-        if ladder.goes_up(standing, rivals, seed=self.config.seed, proposal_index=active.index):
-            return None
-        return self._scored(active, "stopped", ladder.extrapolate(standing, rivals))
+            return _failed(active, last.failure or "no loss")
+        if len(active.rungs) - 1 == self.training.ladder.top:
+            return _scored(active, last.bits_per_byte)
+        forecast = self._promoter.stop(active.candidate, active.losses, active.index)
+        return None if forecast is None else _scored(active, forecast.loss, forecast.sd)
 
-    def _rivals(self, active: Active) -> list[Standing]:
-        """The trials that a decision may look at; in a deterministic search those told before it was proposed."""
-        told = [record for record in self.told.values() if record.trained]
-        others = [self._standing(other) for other in self.active.values() if other is not active]
-        if self.config.deterministic:
-            last = active.index - self.config.worker_count
-            told, others = [record for record in told if record.proposal_index <= last], []
-        return [self.goals.standing(record.figures, record.rung_scores) for record in told] + others
-
-    def _standing(self, active: Active) -> Standing:
-        return self.goals.standing(active.candidate.figures, active.losses)
-
-    def _scored(self, active: Active, state: str, loss: float) -> Outcome:
-        return Outcome.model_validate(
-            {
-                "state": state,
-                "told_loss": loss,
-                "bits_per_byte": loss,
-                "extrapolated": state == "stopped",
-                "rung_scores": active.losses,
-                "seconds": active.seconds,
-            }
-        )
-
-    def _failed(self, active: Active, reason: str) -> Outcome:
-        return Outcome(
-            state="failed",
-            told_loss=None,
-            rung_scores=active.losses,
-            seconds=active.seconds,
-            reason=reason,
-        )
+    def _repeat(self, active: Active, first: TrialRecord) -> None:
+        """A duplicate has the outcome of what it repeats."""
+        if first.state == "failed":
+            outcome = Outcome(state="duplicate", told_loss=None, reason=f"trial {first.number} failed: {first.reason}")
+        else:
+            loss = first.bits_per_byte
+            outcome = Outcome(
+                state="duplicate",
+                told_loss=self.penalty_loss if loss is None else loss,
+                bits_per_byte=loss,
+                extrapolated=first.extrapolated,
+                loss_sd=first.loss_sd,
+            )
+        self.ledger.settle(active, outcome)
 
     def _tell(self) -> bool:
         """Tell one trial whose outcome is known, in a deterministic search only the oldest of all."""
-        order = sorted(self.active)[:1] if self.config.deterministic else sorted(self.active)
-        for index in order:
-            active = self.active[index]
-            outcome = active.outcome or self._outcome_of_duplicate(active)
-            if outcome is not None:
-                self._finish(active, outcome)
-                return True
-        return False
-
-    def _outcome_of_duplicate(self, active: Active) -> Outcome | None:
-        first = next((record for record in self.told.values() if record.number == active.candidate.duplicate_of), None)
-        if first is None:
-            return None
-        if first.state == "failed":
-            return Outcome(state="duplicate", told_loss=None, reason=f"trial {first.number} failed: {first.reason}")
-        loss = self.penalty_loss if first.bits_per_byte is None else first.bits_per_byte
-        return Outcome(
-            state="duplicate", told_loss=loss, bits_per_byte=first.bits_per_byte, extrapolated=first.extrapolated
-        )
-
-    def _finish(self, active: Active, outcome: Outcome) -> None:
-        self.journal.tell(active.trial, active.candidate, outcome)
+        active = self.ledger.next_to_tell()
+        if active is None or active.outcome is None:
+            return False
+        self.journal.tell(active.trial, active.candidate, active.outcome)
         record = self.journal.record(active.trial)
-        self.told[active.index] = record
-        del self.active[active.index]
-        if active.job is not None or active.rungs:
+        self._promoter.told(active.candidate, active.losses)
+        if active.candidate.fate == "train":
             self.training.forget(self._job(active, 0))
         self.log.append("trial", **record.model_dump(mode="json", exclude_none=True))
         self.observer.trial(record)
-        self.observer.advance(1 if record.trained else 0, record.architecture)
+        self.observer.advance(1 if record.trained_here else 0, record.architecture)
+        for duplicate in self.ledger.end(active, record):
+            self._repeat(duplicate, record)
+        return True
 
     def _wait(self) -> bool:
         """Wait for workers; False if there is nothing to wait for."""
-        if not self.active:
+        if not self.ledger.active:
             return False
         with self.watch.phase("training"):
             events = self.executor.wait(_WAIT_SECONDS)
         for event in events:
-            active = next((one for one in self.active.values() if one.job and one.job.name == event.name), None)
+            active = self._at_work.get(event.name)
             if active is None:
                 continue
             if isinstance(event, JobProgress):
                 self.observer.advance(0, f"{active.candidate.architecture} {event.done}/{event.total} tokens")
             else:
+                del self._at_work[event.name]
                 self._job_ended(active, event)
         return True
 
     def _job_ended(self, active: Active, event: JobFinished) -> None:
         if event.failure is not None:
             event.failure.raise_unless_its_own()
-            active.outcome = self._failed(active, event.failure.reason)
+            self.ledger.settle(active, _failed(active, event.failure.reason))
         elif active.job is None or self.training.result(active.job) is None:
             raise RunError(f"{event.name}: the worker says that it is done, but its result cannot be read")
         else:
             self._train_on(active)
+
+
+def _scored(active: Active, loss: float, extrapolated_with_sd: float | None = None) -> Outcome:
+    return Outcome(
+        state="complete" if extrapolated_with_sd is None else "stopped",
+        told_loss=loss,
+        bits_per_byte=loss,
+        extrapolated=extrapolated_with_sd is not None,
+        loss_sd=extrapolated_with_sd,
+        rung_scores=active.losses,
+        seconds=active.seconds,
+        reused=active.reused,
+    )
+
+
+def _failed(active: Active, reason: str) -> Outcome:
+    return Outcome(
+        state="failed",
+        told_loss=None,
+        rung_scores=active.losses,
+        seconds=active.seconds,
+        reason=reason,
+    )

@@ -46,13 +46,35 @@ class Members(Protocol):
         """[n, k] numbers that describe members (canonical genomes) to a model of the loss, of the order of one."""
 
 
+@dataclass(frozen=True, eq=False)
+class PriorSource:
+    """The n scored trials of another run whose architectures are in this space; n is at least one.
+
+    With ``same_score`` their losses are the very quantity of this search, otherwise they only inform about it.
+    ``genomes`` are canonical and build the architectures, but for their widths where this space derives them.
+    ``features`` [n, k] have the columns of :meth:`Members.features`. ``losses`` [n] are in bits per byte at the top
+    rung of that run, ``loss_sd`` [n] the standard deviations of those that are extrapolated to it, zero for the others.
+    """
+
+    name: str
+    same_score: bool
+    genomes: tuple[Genome, ...]
+    features: FloatArray
+    losses: FloatArray
+    loss_sd: FloatArray
+
+
 @dataclass(frozen=True)
 class SearchProblem:
-    """What a sampler is made for. ``penalty_loss`` in bits per byte is that of a model which knows nothing."""
+    """What a sampler is made for. ``penalty_loss`` in bits per byte is that of a model which knows nothing.
+
+    ``prior`` has what other runs found; a row whose genome is in the study by now tells nothing more.
+    """
 
     members: Members
     goals: Goals
     penalty_loss: float
+    prior: tuple[PriorSource, ...] = ()
 
     @property
     def space(self) -> GenomeSpace:

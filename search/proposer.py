@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from nas_search.search.journal import Candidate, Fate
+from nas_search.search.journal import Candidate, Fate, StudyJournal, proposal_index
 from nas_search.search.problem import Prospect, SearchProblem
 from nas_search.search.samplers.base import distributions, genome_of
+from nas_search.search.samplers.factory import MakeSampler
 from nas_search.space.genome import Genome
 from nas_search.space.genome_space import GenomeSpace
 
@@ -22,23 +23,34 @@ MUTATIONS_OF_DUPLICATE = 20
 _MUTATION_STREAM = 1
 
 
+class Proposes(Protocol):
+    """Whoever makes candidates for a search."""
+
+    @property
+    def problem(self) -> SearchProblem:
+        """What they are made for."""
+
+    def propose(self, journal: StudyJournal, trial: FrozenTrial, seen: Mapping[str, int]) -> Candidate:
+        """The candidate of a running trial; ``seen`` has the trials' numbers of earlier ones by fingerprint."""
+
+
 @dataclass(frozen=True)
 class Proposer:
     """Turns what a sampler proposes into candidates. All randomness comes from ``seed`` and the proposal index."""
 
     problem: SearchProblem
+    make_sampler: MakeSampler
     seed: int
 
-    def propose(
-        self, study: optuna.Study, trial: FrozenTrial, proposal_index: int, seen: Mapping[str, int]
-    ) -> Candidate:
-        """The candidate of a running trial of ``study``, by the study's sampler.
+    def propose(self, journal: StudyJournal, trial: FrozenTrial, seen: Mapping[str, int]) -> Candidate:
+        """The candidate of a running trial, by a sampler made for it.
 
         ``seen`` maps the fingerprints of all earlier candidates to their trials' numbers.
         """
-        space = self.problem.space
+        space, index = self.problem.space, proposal_index(trial)
+        study = journal.study(self.make_sampler(self.problem, self.seed, index))
         prospect = self._prospect(genome_of(sample_params(study, trial, space), space.genes))
-        rng = np.random.default_rng([self.seed, proposal_index, _MUTATION_STREAM])
+        rng = np.random.default_rng([self.seed, index, _MUTATION_STREAM])
         for _ in range(MUTATIONS_OF_DUPLICATE):
             if prospect.fingerprint not in seen:
                 break

@@ -19,24 +19,28 @@ from nas_search.search.executors.local import LocalExecutor
 from nas_search.search.goals import Goals
 from nas_search.search.jobs import is_disk_full
 from nas_search.search.journal import StudyJournal, read_facts
+from nas_search.search.journal_file import writable_storage
 from nas_search.search.latency_limit import latency_limit
 from nas_search.search.loop import SearchLoop
+from nas_search.search.prior import Prior
 from nas_search.search.problem import SearchProblem
 from nas_search.search.proposer import Proposer
 from nas_search.search.rundir import TABLE, open_run
 from nas_search.search.samplers.base import distributions
+from nas_search.search.samplers.factory import sampler_maker
 from nas_search.search.scoring import decide_twins, twin_note
-from nas_search.search.setting import prepare
+from nas_search.search.setting import Setting, prepare
 from nas_search.search.sitting import Sitting
 from nas_search.search.space_members import SpaceMembers
 from nas_search.search.study import Facts, Study
 from nas_search.search.table_stage import frozen_table
 from nas_search.search.training import Training
 from nas_search.search.trial import TrialRecord
+from nas_search.search.warm_start import warm_start
 from nas_search.space.kernels.report import check_kernels
 
 VERSIONS = ("nas-search", "torch", "numpy", "optuna")
-SAME = ("space", "corpus", "table", "objectives", "limits", "penalty_loss")
+SAME = ("space", "corpus", "table", "objectives", "limits", "penalty_loss", "warm_start")
 """Facts in which a resumed study must not differ. Other versions are only worth a note."""
 
 
@@ -81,18 +85,33 @@ def _all_stages(sitting: Sitting) -> None:
     """Table, budget, search, confirmation; each does what earlier sittings left to do."""
     sitting.log.append("sitting", versions=_versions())
     setting = sitting.setting
+    config = setting.config
     twins = _twins(sitting)
+    training = Training(sitting.run.path, setting.corpus.path, config.recipe, setting.ladder, config.train_device)
+    prior = warm_start(sitting, training, twins)
     table = frozen_table(sitting)
     goals = setting.goals.with_budget(latency_limit(sitting, table))
-    journal = StudyJournal(sitting.run.journal, distributions(setting.space.genes), goals)
-    _begin(sitting, journal, table, goals, twins)
-    config = setting.config
-    training = Training(sitting.run.path, setting.corpus.path, config.recipe, setting.ladder, config.train_device)
+    journal = StudyJournal(writable_storage(sitting.run.journal), distributions(setting.space.genes), goals)
+    _begin(sitting, journal, _facts(setting, table, goals, twins, prior))
     members = SpaceMembers(setting.space, goals, table.predict_many, twins)
-    proposer = Proposer(SearchProblem(members, goals, setting.penalty_loss), seed=config.seed)
+    make_sampler = sampler_maker(config.sampler, config.sampler_options)
+    sources = prior.sources(members.architecture_features)
+    problem = SearchProblem(members, goals, setting.penalty_loss, sources)
+    proposer = Proposer(problem, make_sampler, config.seed)
     sitting.observer.phase("search", setting.config.trials)
-    SearchLoop(sitting, journal, proposer, training).run()
+    SearchLoop(
+        config,
+        journal,
+        proposer,
+        training,
+        executor=sitting.executor,
+        observer=sitting.observer,
+        log=sitting.log,
+        watch=sitting.watch,
+    ).run()
     records = [journal.record(trial) for trial in journal.trials()]
+    if prior.runs:
+        sitting.observer.note(_spared(records))
     front = search_front(records, goals)
     if not front:
         sitting.observer.note(_why_no_front(records, goals))
@@ -112,10 +131,9 @@ def _twins(sitting: Sitting) -> TwinRule | None:
     return twins
 
 
-def _begin(sitting: Sitting, journal: StudyJournal, table: LatencyTable, goals: Goals, twins: TwinRule | None) -> None:
-    """Store what the study is a function of, or compare. Raises InputError, naming what differs."""
-    setting = sitting.setting
-    facts = Facts(
+def _facts(setting: Setting, table: LatencyTable, goals: Goals, twins: TwinRule | None, prior: Prior) -> Facts:
+    """What the study is a function of, beside its configuration."""
+    return Facts(
         space=content_hash(setting.space.model_dump(mode="json")),
         corpus=setting.corpus.hash,
         table=table.hash,
@@ -123,8 +141,13 @@ def _begin(sitting: Sitting, journal: StudyJournal, table: LatencyTable, goals: 
         limits=tuple(map(str, goals.limits)),
         penalty_loss=setting.penalty_loss,
         twins=twins,
+        warm_start=prior.hash,
         versions=_versions(),
     )
+
+
+def _begin(sitting: Sitting, journal: StudyJournal, facts: Facts) -> None:
+    """Store what the study is a function of, or compare. Raises InputError, naming what differs."""
     stored = journal.facts()
     if not stored:
         journal.set_facts(facts.model_dump(mode="json"))
@@ -138,6 +161,11 @@ def _begin(sitting: Sitting, journal: StudyJournal, table: LatencyTable, goals: 
             )
     if before.versions != facts.versions:
         sitting.observer.note(f"versions changed since the study began: {before.versions}, now {facts.versions}")
+
+
+def _spared(records: Sequence[TrialRecord]) -> str:
+    spared, trained = sum(record.reused for record in records), sum(record.trained for record in records)
+    return f"warm start: {spared} of {trained} candidates took no training here"
 
 
 def _why_no_front(records: Sequence[TrialRecord], goals: Goals) -> str:

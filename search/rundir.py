@@ -64,8 +64,12 @@ class RunDirectory:
 def read_run(path: Path) -> RunDirectory:
     """An existing run. Raises InputError if there is none."""
     run = RunDirectory(path)
-    if not run.config_file.is_file():
-        raise InputError(f"{path}: not a run directory (no {CONFIG} in it)")
+    try:
+        found = run.config_file.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be looked into
+        found = False
+    if not found:
+        raise InputError(f"{str(path)[:200]}: not a run directory (no {CONFIG} in it)")
     return run
 
 

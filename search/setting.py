@@ -17,7 +17,7 @@ from nas_search.search.config import SearchConfig
 from nas_search.search.goals import Goals
 from nas_search.search.latency_source import LatencySource, find_source, uncovered
 from nas_search.search.rungs import Ladder
-from nas_search.search.samplers.factory import check_sampler
+from nas_search.search.samplers.factory import check_sampler, check_warm_start
 from nas_search.space.search_space import SearchSpace, load_space
 
 
@@ -68,6 +68,8 @@ def prepare(config: SearchConfig, frozen_table: Path) -> Setting:
     """
     config = config.resolved()
     check_sampler(config.sampler, config.sampler_options)
+    if config.warm_start:
+        check_warm_start(config.sampler)
     space = load_space(config.space)
     if config.latency_budget is not None:
         parse_budget(config.latency_budget)

@@ -34,8 +34,12 @@ class SpaceMembers:
         return [self._prospect(*one) for one in zip(normal, architectures, figures, strict=True)]
 
     def features(self, genomes: Sequence[Genome]) -> FloatArray:
-        """[n, k] what :func:`architecture_features` finds in members (canonical genomes)."""
-        return architecture_features([self._architecture(genome) for genome in genomes], self.space)
+        """[n, k] what :meth:`architecture_features` finds in members (canonical genomes)."""
+        return self.architecture_features([self._architecture(genome) for genome in genomes])
+
+    def architecture_features(self, architectures: Sequence[Architecture]) -> FloatArray:
+        """[n, k] features of architectures of the space, whatever width their genomes have here."""
+        return architecture_features(architectures, self.space)
 
     def _prospect(self, genome: Genome, architecture: Architecture, figures: dict[str, float]) -> Prospect:
         return Prospect(

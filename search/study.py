@@ -20,6 +20,7 @@ from nas_search.search.events import seconds_by_phase
 from nas_search.search.front import Point, hypervolume
 from nas_search.search.goals import Goals
 from nas_search.search.journal import CANDIDATE, read_facts, read_trials, record_of
+from nas_search.search.prior import PRIOR, Prior
 from nas_search.search.rundir import RunDirectory, read_run
 from nas_search.search.trial import Confirmation, TrialRecord
 from nas_search.space.search_space import SearchSpace
@@ -35,7 +36,8 @@ class Facts(BaseModel):
 
     ``objectives`` and ``limits`` are all there are, the main workload's latency budget included, in canonical form.
     ``penalty_loss`` in bits per byte is that of a model which knows nothing, and stands for candidates over a limit.
-    ``twins`` says how candidates are scored in a search that does not train them as they are.
+    ``twins`` says how candidates are scored in a search that does not train them as they are. ``warm_start`` is the
+    hash of what other runs had told.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +49,7 @@ class Facts(BaseModel):
     limits: tuple[str, ...]
     penalty_loss: float
     twins: TwinRule | None = None
+    warm_start: str | None = None
     versions: dict[str, str]
 
     @property
@@ -111,6 +114,12 @@ class Study:
     def table(self) -> LatencyTable:
         """The latency table that the search used. Raises InputError before it is recorded."""
         return LatencyTable.load(self._run.table)
+
+    @cached_property
+    def prior(self) -> Prior:
+        """What other runs had told when the study began. Raises InputError if its file is damaged."""
+        kept = self.run_dir / PRIOR
+        return Prior.load(kept) if kept.exists() else Prior()
 
     @property
     def source(self) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -15,6 +15,23 @@ from nas_search.search.jobs import Job, read_result
 from nas_search.search.rungs import Ladder
 
 CHECKPOINTS_FOLDER = "checkpoints"
+
+
+class RungTraining(Protocol):
+    """What a search needs of training: jobs for rungs, and the results of those that were done."""
+
+    @property
+    def ladder(self) -> Ladder:
+        """The rungs."""
+
+    def rung_job(self, architecture: str, fingerprint: str, rung: int, seed: int) -> Job:
+        """Train a candidate up to ``rung``, going on from the rung below."""
+
+    def result(self, job: Job) -> RungResult | None:
+        """The result of a job that was done."""
+
+    def forget(self, job: Job) -> None:
+        """The candidate of ``job`` trains no further."""
 
 
 @dataclass(frozen=True)

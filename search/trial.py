@@ -11,7 +11,8 @@ from nas_search.profiler.measurement import Measurement
 
 TrialState = Literal["running", "complete", "stopped", "over_limit", "duplicate", "failed"]
 TRAINED: frozenset[TrialState] = frozenset({"complete", "stopped", "failed"})
-"""States of trials that were given to training; they count against ``trials``, the others only as proposals."""
+"""States of trials that were given to training; what was trained here counts against ``trials``, all else only as
+proposals."""
 
 
 class SeedScore(BaseModel):
@@ -59,9 +60,11 @@ class TrialRecord(BaseModel):
 
     ``figures`` are predicted, by name and each in its own unit; ``latency_ms`` is that of the search's own workload.
     ``bits_per_byte`` is the loss at the top rung: reached (``complete``), extrapolated from ``rung`` (``stopped``),
-    that of the trial ``duplicate_of`` (``duplicate``), or None. ``rung_scores`` are the losses at rungs 0 to ``rung``.
-    ``seconds`` is training time, ``reason`` says why a trial failed, ``duplicate_of`` is the number of the trial that a
-    duplicate repeats, ``scored_as`` the twin that was trained in its place.
+    that of the trial ``duplicate_of`` (``duplicate``), or None. ``loss_sd`` is the standard deviation of an
+    extrapolated one. ``rung_scores`` are the losses at rungs 0 to ``rung``.
+    ``seconds`` is training time; with ``reused`` there is none, since all rungs were trained with exactly the same
+    arguments in a run that this one was warm-started from. ``reason`` says why a trial failed, ``duplicate_of`` is the
+    number of the trial that a duplicate repeats, ``scored_as`` the twin that was trained in its place.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,9 +79,11 @@ class TrialRecord(BaseModel):
     parameters: int
     bits_per_byte: float | None = None
     extrapolated: bool = False
+    loss_sd: float | None = None
     rung: int | None = None
     rung_scores: tuple[float, ...] = ()
     seconds: float = 0.0
+    reused: bool = False
     reason: str | None = None
     duplicate_of: int | None = None
     scored_as: str | None = None
@@ -91,8 +96,13 @@ class TrialRecord(BaseModel):
 
     @property
     def trained(self) -> bool:
-        """Whether it counts against the number of trials."""
+        """Whether it was given to training, here or in another run."""
         return self.state in TRAINED
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether it counts against the number of trials."""
+        return self.trained and not self.reused
 
     @property
     def trained_as(self) -> str:

@@ -46,8 +46,13 @@ class History:
         """Those that are proposed but not told yet, by number."""
         return self._in(TrialState.RUNNING)
 
-    def _in(self, state: TrialState) -> list[FrozenTrial]:
-        trials = self._study.get_trials(deepcopy=False, states=(state,))
+    @cached_property
+    def proposed(self) -> list[FrozenTrial]:
+        """All of them, the failed ones too, by number."""
+        return self._in(*TrialState)
+
+    def _in(self, *states: TrialState) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False, states=states)
         return [one for one in trials if one.number != self._number and one.params.keys() >= self._names]
 
 
@@ -73,11 +78,15 @@ class GenomeSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The genes that :meth:`choose` chooses."""
-        names = [gene.name for gene in self.space.genes]
-        if not search_space.keys() >= set(names):
-            return {}
-        return dict(zip(names, self.choose(History(study, trial, names)), strict=True))
+        """The genes that :meth:`choose` chooses, and a random value for whatever else is asked for."""
+        genes = distributions(self.space.genes)
+        chosen: dict[str, Any] = {}
+        if all(search_space.get(name) == distribution for name, distribution in genes.items()):
+            chosen = dict(zip(genes, self.choose(History(study, trial, tuple(genes))), strict=True))
+        return {
+            name: chosen[name] if name in chosen else self.sample_independent(study, trial, name, distribution)
+            for name, distribution in search_space.items()
+        }
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

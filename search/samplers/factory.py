@@ -13,11 +13,14 @@ import numpy as np
 
 from nas_search.errors import InputError
 from nas_search.search.problem import SearchProblem
+from nas_search.search.samplers.names import SAMPLER_OPTIONS, WARM_SAMPLERS
 from nas_search.search.samplers.options import SamplerOptions
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+MakeSampler = Callable[[SearchProblem, int, int], "BaseSampler"]
+"""Makes the sampler of one proposal: for a problem, from the search's seed and the proposal's index."""
 Factory = Callable[[SearchProblem, SamplerOptions, np.random.SeedSequence], "BaseSampler"]
 
 
@@ -29,21 +32,28 @@ def make_sampler(
     return _FACTORIES[name](problem, options, np.random.SeedSequence([seed, proposal_index]))
 
 
-def sampler_names() -> tuple[str, ...]:
-    """Names of all samplers."""
-    return tuple(_FACTORIES)
+def sampler_maker(name: str, options: SamplerOptions) -> MakeSampler:
+    """Makes the samplers called ``name``, proposal by proposal. Raises InputError for an unknown name."""
+    check_sampler(name, options)
+    return lambda problem, seed, index: make_sampler(name, problem, options, seed=seed, proposal_index=index)
 
 
 def check_sampler(name: str, options: SamplerOptions) -> None:
     """Raise InputError unless there is a sampler called ``name`` that can have ``options``."""
-    if name not in _FACTORIES:
-        close = get_close_matches(name.lower(), _FACTORIES, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(_FACTORIES)}"
+    if name not in SAMPLER_OPTIONS:
+        close = get_close_matches(name.lower(), SAMPLER_OPTIONS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(SAMPLER_OPTIONS)}"
         raise InputError(f"unknown sampler '{name}': {hint}")
-    given = {field for field, value in options if value is not None}
-    unknown = given - _OPTIONS.get(name, frozenset())
+    unknown = options.given.keys() - SAMPLER_OPTIONS[name]
     if unknown:
         raise InputError(f"sampler {name}: it has no option {', '.join(sorted(unknown))}")
+
+
+def check_warm_start(name: str) -> None:
+    """Raise InputError unless the sampler called ``name`` learns from trials of other runs."""
+    if name not in WARM_SAMPLERS:
+        able = ", ".join(sorted(WARM_SAMPLERS))
+        raise InputError(f"sampler {name}: it learns nothing from other runs, which warm_start gives; give {able}")
 
 
 def _random(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
@@ -53,15 +63,15 @@ def _random(problem: SearchProblem, options: SamplerOptions, seed: np.random.See
 
 
 def _evolution(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
-    from nas_search.search.samplers.evolution import POPULATION, SAMPLE_SIZE, AgingEvolution
+    from nas_search.search.samplers.evolution.sampler import AgingEvolution, EvolutionSettings
 
-    return AgingEvolution(
-        problem.space,
-        np.random.default_rng(seed),
-        problem.goals,
-        population=options.population or POPULATION,
-        sample_size=options.sample_size or SAMPLE_SIZE,
-    )
+    return AgingEvolution(problem, np.random.default_rng(seed), EvolutionSettings(**options.given))
+
+
+def _bayes(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
+    from nas_search.search.samplers.bayes.sampler import KnownLatencySampler
+
+    return KnownLatencySampler(problem, np.random.default_rng(seed))
 
 
 def _peer(name: str) -> Factory:
@@ -90,13 +100,10 @@ def _model(name: str) -> Factory:
 
 
 _FACTORIES: dict[str, Factory] = {
-    "evolution": _evolution,
+    "bayes": _bayes,
     "random": _random,
-    "nsga2": _peer("nsga2"),
+    "evolution": _evolution,
     "tpe": _model("tpe"),
+    "nsga2": _peer("nsga2"),
     "gp": _model("gp"),
-}
-_OPTIONS: dict[str, frozenset[str]] = {
-    "evolution": frozenset({"population", "sample_size"}),
-    "nsga2": frozenset({"population"}),
 }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "profiler")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "profiler"), str(HERE.parent / "search" / "bench")]
 
 
 class Outcome(NamedTuple):

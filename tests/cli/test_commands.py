@@ -16,7 +16,10 @@ Cli = Callable[..., Any]
 HEAVY = {"torch", "pandas", "optuna", "plotly", "pyarrow", "scipy", "transformers"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["show", "w64 a f"], ["table", "--help"], ["compare", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["show", "w64 a f"], ["table", "--help"], ["compare", "--help"], ["bench", "search", "--help"]],
+)
 def test_answers_without_heavy_imports(arguments: list[str]) -> None:
     code = (
         "import sys\nsys.argv = ['nas-search', *sys.argv[1:]]\nfrom nas_search.cli.main import main\n"

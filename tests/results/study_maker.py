@@ -22,6 +22,7 @@ from nas_search.search.config import SearchConfig
 from nas_search.search.confirm import write_confirmations
 from nas_search.search.goals import Goals
 from nas_search.search.journal import Candidate, Fate, Outcome, StudyJournal
+from nas_search.search.journal_file import writable_storage
 from nas_search.search.samplers.base import distributions
 from nas_search.search.study import Study
 from nas_search.search.trial import Confirmation, SeedScore
@@ -65,7 +66,7 @@ def make_study(
     (folder / "space.yaml").write_text(yaml.safe_dump(space.model_dump(mode="json"), sort_keys=False))
     goals = Goals.of(config).with_budget(limit_ms)
     _table(clock, elsewhere).save(folder / "table.parquet")
-    journal = StudyJournal(folder / "study.journal", distributions(space.genes), goals)
+    journal = StudyJournal(writable_storage(folder / "study.journal"), distributions(space.genes), goals)
     journal.set_facts({
         "space": "s" * 16, "corpus": corpus, "table": "t" * 16, "penalty_loss": 8.0,
         "objectives": [quantity.name for quantity in goals.objectives], "limits": list(map(str, goals.limits)),

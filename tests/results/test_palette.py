@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_search.results.palette import ink_on, luminance, operator_colour, operator_title
+from nas_search.results.palette import ink_on, line_colour, luminance, operator_colour, operator_title, translucent
 from nas_search.space.operators.registry import operator_types
 
 
@@ -34,3 +34,16 @@ def test_code_is_legible_on_its_colour(code: str) -> None:
 def test_titles() -> None:
     assert operator_title("m2") == "Mamba-2"
     assert operator_title("hyena") == "hyena"
+
+
+def test_ten_lines_differ_and_are_seen_on_white_and_on_black() -> None:
+    colours = [line_colour(index) for index in range(10)]
+    assert len(set(colours)) == 10
+    assert line_colour(10) == colours[0]
+    for colour in colours:
+        assert (1.05) / (luminance(colour) + 0.05) > 2.5
+        assert (luminance(colour) + 0.05) / 0.05 > 2.5
+
+
+def test_translucent() -> None:
+    assert translucent("#2F6DB5", 0.25) == "rgba(47, 109, 181, 0.25)"

@@ -1,6 +1,7 @@
 """report.html: well-formed, self-contained, complete, honest."""
 
 import re
+from dataclasses import replace
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,9 @@ from study_maker import CHECK, make_study
 
 from nas_search.results import figures
 from nas_search.results.outcomes import over_limits
-from nas_search.results.report import write_report
+from nas_search.results.report import report_html, write_report
+from nas_search.results.view import RunView
+from nas_search.search.prior import Prior, PriorRun
 from nas_search.search.study import Study
 
 VOID = {"meta", "br"}
@@ -184,3 +187,17 @@ def test_what_was_not_measured_says_where_it_is_from(tmp_path: Path, source: Any
     assert "trained again (bars: range over seeds), not measured" in html
     assert "measured end to end and trained" not in html
     assert 'label="decode:256, ms/token measured"' not in html
+
+
+def test_a_report_tells_what_was_trained_in_another_run(study: Study) -> None:
+    view = RunView.of(study)
+    first = next(record for record in view.records if record.state == "complete")
+    taken_over = first.model_copy(update={"reused": True, "seconds": 0.0})
+    records = tuple(taken_over if record is first else record for record in view.records)
+    run = PriorRun(name="runs/<a>", same_score=False, outside=2, trials=())
+    text = Page(report_html(replace(view, records=records, prior=Prior(runs=(run,))))).text
+    assert "warm start 0 trials of runs/<a> (another score, it only informs), 2 architectures not in this space" in text
+    assert f"{view.trained - 1} trained, 1 trained in a run that this one was warm-started from" in text
+    assert " reused " in text
+    cold = report_of(study)
+    assert "reused" not in cold and "warm start" not in cold

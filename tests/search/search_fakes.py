@@ -62,7 +62,10 @@ class Recorder:
         self.notes.append(text)
 
 
-SMALL_EVOLUTION: dict[str, Any] = {"sampler": "evolution", "sampler_options": {"population": 4, "sample_size": 2}}
+SMALL_EVOLUTION: dict[str, Any] = {
+    "sampler": "evolution",
+    "sampler_options": {"population": 4, "sample_size": 2, "cycle": 1},
+}
 
 
 class Bench:

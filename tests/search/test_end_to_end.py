@@ -86,7 +86,7 @@ def test_killed_and_undisturbed_runs_find_the_same(fields: dict[str, Any], tmp_p
 def test_the_driver_does_not_import_torch(fields: dict[str, Any], tmp_path: Path) -> None:
     script = (
         "import sys, nas_search.search.run, nas_search.search.study, nas_search.search.executors.local\n"
-        "import nas_search.search.job_functions, nas_search.search.samplers.evolution\n"
+        "import nas_search.search.job_functions, nas_search.search.samplers.evolution.sampler\n"
         "import nas_search.search.samplers.optuna_peers\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -33,6 +33,18 @@ def test_every_moment_belongs_to_one_phase(tmp_path: Path) -> None:
     assert sum(seconds.values()) == pytest.approx(whole, abs=0.02)
 
 
+def test_the_clock_may_be_another_one(tmp_path: Path) -> None:
+    path, now = tmp_path / "events.jsonl", [100.0]
+    watch = Stopwatch(EventLog(path), {"training": 50.0}, lambda: now[0])
+    with watch.phase("training"):
+        now[0] += 3600.0
+    with watch.sampling(working=0.25):
+        now[0] += 40.0
+    assert watch.total_seconds == 3690.0
+    watch.close()
+    assert seconds_by_phase(path) == {"training": 3610.0, "sampling": 30.0, "other": 0.0}
+
+
 def test_seconds_add_up_over_sittings(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     for _ in range(2):

@@ -72,7 +72,7 @@ def test_points_are_minimised_and_limits_are_judged_by_share() -> None:
     assert goals.over(figures) == {"memory:256": pytest.approx(0.5), "throughput:256": pytest.approx(0.2)}
     assert goals.excess(figures) == pytest.approx(0.7)
     assert goals.excess(figures | {"memory:256": 8.0, "throughput:256": 100.0}) == 0
-    assert goals.standing(figures, (3.0,)) == ((2.0, -80.0), (3.0,))
+    assert goals.known_point(figures) == (2.0, -80.0)
 
 
 def test_figures_of_an_architecture() -> None:

@@ -1,11 +1,15 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial
 from search_fakes import Bench
 
 from nas_search.errors import InputError
 from nas_search.search.goals import Goals
 from nas_search.search.journal import Candidate, Outcome, StudyJournal, read_trials
+from nas_search.search.journal_file import writable_storage
 from nas_search.search.samplers.base import distributions
 from nas_search.search.study import Study
 
@@ -18,7 +22,7 @@ def journal(bench: Bench) -> StudyJournal:
 
 
 def open_journal(bench: Bench) -> StudyJournal:
-    return StudyJournal(bench.folder / "study.journal", distributions(bench.space().genes), GOALS)
+    return StudyJournal(writable_storage(bench.folder / "study.journal"), distributions(bench.space().genes), GOALS)
 
 
 def candidate(bench: Bench, over: dict[str, float] | None = None) -> Candidate:
@@ -74,6 +78,25 @@ def test_told_values_and_records(bench: Bench, journal: StudyJournal) -> None:
         True,
     )
     assert journal.record(failed).reason == "out of memory"
+
+
+def test_a_study_in_memory_is_that_in_a_file(bench: Bench, journal: StudyJournal) -> None:
+    studies = [journal, StudyJournal(InMemoryStorage(), distributions(bench.space().genes), GOALS)]
+    made = candidate(bench, {"decode:64": -0.5, "memory:64": 0.5})
+    for study in studies:
+        study.set_facts({"space": "s"})
+        for index in range(2):
+            trial = study.create(index)
+            study.write_candidate(trial, made)
+        study.tell(trial, made, Outcome(state="over_limit", told_loss=8.0))
+    in_file, in_memory = ([_content(trial) for trial in study.trials()] for study in studies)
+    assert in_file == in_memory
+    assert studies[0].facts() == studies[1].facts() == {"space": "s"}
+
+
+def _content(trial: FrozenTrial) -> tuple[Any, ...]:
+    attributes = (trial.user_attrs, trial.system_attrs)
+    return (trial.number, trial.state, trial.params, trial.distributions, trial.values, trial.constraints, *attributes)
 
 
 def test_optuna_reads_the_study(bench: Bench) -> None:

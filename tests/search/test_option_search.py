@@ -6,7 +6,7 @@ import pytest
 import yaml
 from search_fakes import SPACE, Bench, essence
 
-from nas_search.search.samplers.factory import sampler_names
+from nas_search.search.samplers.names import sampler_names
 from nas_search.space.architecture import Architecture
 
 OPTIONS = {"a": {"heads": [2, 4], "qk_norm": [True, False]}, "f": {"ratio": [2, 2.5, 3]}}

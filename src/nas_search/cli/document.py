@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas_search.search.goals import Goals
     from nas_search.search.objectives import Quantity
+    from nas_search.search.prior import PriorRun
     from nas_search.search.study import Study
     from nas_search.search.trial import TrialRecord
 
 
 def study_document(study: "Study") -> dict[str, Any]:
-    """Goals, front, winner, hypervolume, every trial and the seconds by phase, ready for JSON."""
+    """Goals, front, winner, hypervolume, what other runs told, every trial and the seconds by phase, ready for JSON."""
     winner = study.winner()
     return {
         "objectives": [_objective(quantity) for quantity in study.goals.objectives],
@@ -19,6 +20,7 @@ def study_document(study: "Study") -> dict[str, Any]:
         "front": [_point(record, study.goals) for record in study.front()],
         "winner": None if winner is None else _point(winner, study.goals),
         "hypervolume": study.hypervolume(),
+        "warm_start": [_prior(run) for run in study.prior.runs],
         "trials": [_trial(record) for record in study.records()],
         "seconds": study.seconds,
         "run": str(study.run_dir),
@@ -48,6 +50,10 @@ def _figure(record: "TrialRecord", quantity: "Quantity") -> dict[str, Any]:
         "measured": None if measured is None else measured.value,
         "unit": quantity.unit,
     }
+
+
+def _prior(run: "PriorRun") -> dict[str, Any]:
+    return {"run": run.name, "same_score": run.same_score, "trials": len(run.trials), "not_in_space": run.outside}
 
 
 def _trial(record: "TrialRecord") -> dict[str, Any]:

@@ -5,7 +5,7 @@ import warnings
 
 import typer
 
-from nas_search.cli import architecture, compare, devices, doctor, profile, search, study, table
+from nas_search.cli import architecture, bench, compare, devices, doctor, profile, search, study, table
 from nas_search.errors import InputError, RunError
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -26,6 +26,7 @@ architecture.register(app)
 profile.register(app)
 compare.register(app)
 table.register(app)
+bench.register(app)
 devices.register(app)
 doctor.register(app)
 

@@ -7,12 +7,11 @@ import typer
 
 from nas_search.cli.console import Json, print_json, stderr, stdout
 from nas_search.errors import InputError
+from nas_search.search.samplers.names import sampler_names
 
 if TYPE_CHECKING:
     from nas_search.search.config import SearchConfig
     from nas_search.search.study import Study
-
-_SAMPLERS = "random, evolution, tpe, nsga2 or gp"
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +65,7 @@ def search(
             "parameters<=5M, throughput:1024>=500, energy:256<=5mJ; repeatable.",
         ),
     ] = None,
-    sampler: Annotated[str | None, typer.Option(help=f"{_SAMPLERS} (default: gp).")] = None,
+    sampler: Annotated[str | None, typer.Option(help=f"{', '.join(sampler_names())} (default: bayes).")] = None,
     trials: Annotated[int | None, typer.Option(help="Candidates to train (default: 24).")] = None,
     proposals: Annotated[
         int | None,
@@ -83,6 +82,10 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of proposals, weights and data order (default: 0).")] = None,
     table: Annotated[Path | None, typer.Option(help="Use this latency table instead of recording one.")] = None,
+    warm_start: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Learn from the trials of another run, say for another device; repeatable."),
+    ] = None,
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic", help="The same proposals however fast workers are.")
     ] = None,
@@ -122,6 +125,7 @@ def search(
         "workers": workers,
         "seed": seed,
         "table": table,
+        "warm_start": warm_start or None,
         "deterministic": deterministic,
         "strict_kernels": strict_kernels,
     }

@@ -1,0 +1,1 @@
+"""Samplers held against each other: whole searches replayed from one table, seed by seed."""

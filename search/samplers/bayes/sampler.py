@@ -1,0 +1,96 @@
+"""The known-latency Bayesian sampler: the figures of any member are known, so only its loss is modelled.
+
+It proposes the member that is expected to add most hypervolume to the front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from nas_search.search.front import ranks
+from nas_search.search.problem import FloatArray, Prospect, SearchProblem
+from nas_search.search.samplers.base import GenomeSampler, History, genome_of
+from nas_search.search.samplers.bayes.candidates import RANDOM, mutated, new_prospects, random_members, relatives
+from nas_search.search.samplers.bayes.observations import Observations, observe
+from nas_search.search.samplers.bayes.outlook import look_ahead
+from nas_search.space.genome import Genome
+
+START = 4
+"""So many members that are spread over latency come first, unless there are other runs to learn from."""
+ROUNDS, PARENTS, CHILDREN = 2, 8, 8
+"""So often the most promising members, so many of them, get so many mutations each that are looked at too."""
+_ORDER = (0.5, 0.0, 0.75, 0.25)
+"""Shares of the members, by latency, below those from which the first ones are drawn: middle, fast, slow, between."""
+
+
+class Judge(Protocol):
+    """Says what members are worth."""
+
+    def improvement(self, prospects: Sequence[Prospect]) -> FloatArray:
+        """[m], the more the better."""
+
+
+LookAhead = Callable[[SearchProblem, Observations, Sequence[Genome], Sequence[Prospect], np.random.Generator], Judge]
+"""What to expect after what was observed and what runs; the prospects are those to choose from."""
+
+
+class KnownLatencySampler(GenomeSampler):
+    """Made anew for every proposal, from the study's history and a generator alone."""
+
+    def __init__(self, problem: SearchProblem, rng: np.random.Generator, look_ahead: LookAhead = look_ahead) -> None:
+        super().__init__(problem.space, rng)
+        self.problem, self._look_ahead = problem, look_ahead
+
+    def choose(self, history: History) -> Genome:
+        """The most promising member; while there is little to learn from, one of a latency that was not seen yet."""
+        genes = self.space.genes
+        observed = observe(history.complete, self.problem.goals, genes)
+        running = tuple(dict.fromkeys(genome_of(trial.params, genes) for trial in history.running))
+        taken = {genome_of(trial.params, genes) for trial in history.proposed}
+        elsewhere = [genome for source in self.problem.prior for genome in source.genomes]
+        fresh = [*elsewhere, *random_members(self.space, RANDOM, self.rng)]
+        if len(observed) + len(elsewhere) < START:
+            return self._spread(self._within(new_prospects(fresh, self.problem, taken)), len(observed) + len(running))
+        family = relatives(_leaders(observed), self.space, self.rng)
+        prospects = self._within(new_prospects([*fresh, *family], self.problem, taken))
+        if not prospects:
+            return self.space.sample(self.rng)
+        return self._best(prospects, self._look_ahead(self.problem, observed, running, prospects, self.rng), taken)
+
+    def _within(self, prospects: Sequence[Prospect]) -> list[Prospect]:
+        """Those within all limits, or else the one that misses them least."""
+        excess = [self.problem.goals.excess(prospect.figures) for prospect in prospects]
+        inside = [prospect for prospect, share in zip(prospects, excess, strict=True) if not share]
+        return inside or [prospects[index] for index in np.argsort(excess, kind="stable")[:1]]
+
+    def _spread(self, prospects: Sequence[Prospect], turn: int) -> Genome:
+        """A member of that part of the latencies whose ``turn`` it is."""
+        if not prospects:
+            return self.space.sample(self.rng)
+        ordered = sorted(prospects, key=lambda prospect: prospect.figures[self.problem.goals.main.name])
+        share = _ORDER[turn % START] + self.rng.random() / START
+        return ordered[int(share * len(ordered))].genome
+
+    def _best(self, prospects: list[Prospect], outlook: Judge, taken: set[Genome]) -> Genome:
+        """The one with the greatest expected improvement among ``prospects`` and relatives of the best of them."""
+        scores = outlook.improvement(prospects)
+        for _ in range(ROUNDS):
+            best = np.argsort(-scores, kind="stable")[:PARENTS]
+            children = [mutated(prospects[i].genome, self.space, self.rng) for i in best for _ in range(CHILDREN)]
+            known = taken | {prospect.genome for prospect in prospects}
+            more = [one for one in new_prospects(children, self.problem, known) if self._is_within(one)]
+            if more:
+                prospects, scores = prospects + more, np.append(scores, outlook.improvement(more))
+        return prospects[int(np.argmax(scores))].genome
+
+    def _is_within(self, prospect: Prospect) -> bool:
+        return not self.problem.goals.excess(prospect.figures)
+
+
+def _leaders(observed: Observations) -> list[Genome]:
+    """Members of the front and of the front behind it."""
+    points = np.insert(observed.known, 1, observed.losses, axis=1)
+    return [genome for genome, rank in zip(observed.genomes, ranks(points.tolist()), strict=True) if rank < 2]

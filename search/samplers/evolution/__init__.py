@@ -1,0 +1,1 @@
+"""Aging evolution: populations, tournaments, children, and who of the children is proposed."""
