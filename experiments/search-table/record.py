@@ -3,14 +3,14 @@
     python experiments/search-table/record.py --out DIR [--count 200] [--workers 2]
 
 Run it again to go on where it was interrupted. What is complete stands in ``recorded/losses.csv``, one line for each
-architecture in the order of sampling. Latencies are no part of it: ``latencies.py`` adds them on a quiet machine.
+architecture in the order of sampling. Latencies are no part of it: ``table.py`` adds them.
 """
 
 import argparse
 import csv
 import io
-from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,7 @@ class Recording:
             closing(LocalExecutor(self.training.run_dir, workers)) as executor,
             progress_bar(stderr(), "members") as progress,
         ):
-            jobs = {job.name: name for name, job in self._next_jobs(waiting, workers)}
-            running = {name: self._next_job(name) for name in jobs.values()}
+            running = {name: self._next_job(name) for name in islice(waiting, workers)}
             for job in running.values():
                 executor.submit(job)
             while running:
@@ -103,9 +102,6 @@ class Recording:
         RECORDED.parent.mkdir(exist_ok=True)
         write_text_atomic(RECORDED, text.getvalue())
 
-    def _next_jobs(self, waiting: Iterator[str], count: int) -> Sequence[tuple[str, Job]]:
-        return [(name, self._next_job(name)) for _, name in zip(range(count), waiting, strict=False)]
-
     def _next_job(self, name: str) -> Job:
         return self._job(name, len(self._rungs(name)))
 
@@ -133,7 +129,7 @@ def main(arguments: Any) -> None:
     recording = Recording(arguments.out, corpus, space, arguments.count)
     recording.run(arguments.workers)
     recording.write()
-    print(f"{RECORDED}: {arguments.count} architectures, text {corpus.hash}")
+    print(f"{RECORDED}: {arguments.count} architectures, text {corpus.hash}, seed {SEED}")
 
 
 if __name__ == "__main__":
