@@ -41,21 +41,23 @@ class PriorMean:
 
 @dataclass(frozen=True)
 class LossModel:
-    """A fitted model. ``losses`` are those that it learned from."""
+    """A fitted model. ``losses`` are those that it learned from, ``trained`` [n, k] features of those from here."""
 
     surrogate: Surrogate
     prior_mean: PriorMean
     losses: FloatArray
+    trained: FloatArray
 
-    def draw(self, features: FloatArray, samples: int, rng: np.random.Generator) -> LossDraws:
-        """Joint draws of the log losses at n points."""
+    def draw(self, waiting: FloatArray, samples: int, rng: np.random.Generator) -> LossDraws:
+        """Joint draws of the true log losses of members that were trained here and of w others, features [w, k]."""
+        features = np.vstack([self.trained, waiting])
         draws = self.surrogate.draw(features, samples, rng)
         return LossDraws(draws, self.prior_mean, draws.targets + self.prior_mean(features))
 
 
 @dataclass(frozen=True)
 class LossDraws:
-    """Draws of the log losses at n points, [s, n]."""
+    """Draws of log losses [s, n + w]."""
 
     draws: Draws
     prior_mean: PriorMean
@@ -85,16 +87,17 @@ def fit_loss_model(problem: SearchProblem, observed: Observations) -> LossModel:
 
     There must be one or the other.
     """
-    own = Scores(features_of(problem, problem.members.prospects(observed.genomes)), observed.losses, observed.loss_sd)
+    trained = _with_latency(problem.members.features(observed.genomes), observed.known[:, 0])
+    own = Scores(trained, observed.losses, observed.loss_sd)
     same = [_scores(problem, source, without=observed.genomes) for source in problem.prior if source.same_score]
     other = [_scores(problem, source) for source in problem.prior if not source.same_score]
     scores = _stacked([own, *same])
     if not len(scores.losses):
         scores = _stacked(other)
-        return LossModel(scores.surrogate(PriorMean()), PriorMean(), scores.losses)
+        return LossModel(scores.surrogate(PriorMean()), PriorMean(), scores.losses, trained)
     prior_mean = _fitted([one.surrogate(PriorMean()) for one in other], scores)
     spread = float(np.std(np.concatenate([np.log(one.losses) for one in other]))) if other else 0.0
-    return LossModel(scores.surrogate(prior_mean, LEAST_RESIDUAL * spread), prior_mean, scores.losses)
+    return LossModel(scores.surrogate(prior_mean, LEAST_RESIDUAL * spread), prior_mean, scores.losses, trained)
 
 
 def _fitted(surrogates: Sequence[Surrogate], scores: Scores) -> PriorMean:
@@ -113,8 +116,7 @@ def _scores(problem: SearchProblem, source: PriorSource, without: Sequence[Genom
     """Those of another run, but for members that were trained here too."""
     here = set(without)
     rows = np.array([genome not in here for genome in source.genomes])
-    prospects = problem.members.prospects(source.genomes)
-    features = _with_latency(problem, source.features, prospects)
+    features = _with_latency(source.features, _latencies(problem, problem.members.prospects(source.genomes)))
     return Scores(features[rows], source.losses[rows], source.loss_sd[rows])
 
 
@@ -124,9 +126,13 @@ def _stacked(scores: Sequence[Scores]) -> Scores:
 
 def features_of(problem: SearchProblem, prospects: Sequence[Prospect]) -> FloatArray:
     """[n, k] the members' features, and the logarithm of their latency."""
-    return _with_latency(problem, problem.members.features([prospect.genome for prospect in prospects]), prospects)
+    features = problem.members.features([prospect.genome for prospect in prospects])
+    return _with_latency(features, _latencies(problem, prospects))
 
 
-def _with_latency(problem: SearchProblem, features: FloatArray, prospects: Sequence[Prospect]) -> FloatArray:
-    latency = np.array([prospect.figures[problem.goals.main.name] for prospect in prospects])
-    return np.column_stack([features, np.log(latency)])
+def _latencies(problem: SearchProblem, prospects: Sequence[Prospect]) -> FloatArray:
+    return np.array([prospect.figures[problem.goals.main.name] for prospect in prospects])
+
+
+def _with_latency(features: FloatArray, latencies: FloatArray) -> FloatArray:
+    return np.column_stack([features, np.log(latencies)])

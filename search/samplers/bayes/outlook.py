@@ -60,9 +60,9 @@ def look_ahead(
 
     ``others`` are members that the reference point must not exclude.
     """
-    trained, waiting = problem.members.prospects(observed.genomes), problem.members.prospects(running)
+    waiting = problem.members.prospects(running)
     model = fit_loss_model(problem, observed)
-    draws = model.draw(features_of(problem, [*trained, *waiting]), DRAWS, rng)
+    draws = model.draw(features_of(problem, waiting), DRAWS, rng)
     known = np.vstack([observed.known, known_points([one.figures for one in waiting], problem.goals)])
     everything = np.vstack([known, known_points([one.figures for one in others], problem.goals)])
     return Outlook(problem, known, draws, (_bounds(everything, problem.goals), _beyond(model.losses)))
