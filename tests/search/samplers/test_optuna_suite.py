@@ -78,10 +78,8 @@ class TestParametersThatAreNoGenes(pytest_samplers.RelativeSamplerTestCase):
 
 
 class TestParametersThatAreGenes:
-    """Not of ``bayes``: the suite's study has one objective, so that there is no loss beside a latency to model."""
-
     test_sample_relative_categorical = pytest_samplers.RelativeSamplerTestCase.test_sample_relative_categorical
 
-    @pytest.fixture(params=_params(SearchProblem(GridMembers(GridSpace()), TWO, 8.0), without=NO_RELATIVE | {"bayes"}))
+    @pytest.fixture(params=_params(SearchProblem(GridMembers(GridSpace()), TWO, 8.0), without=NO_RELATIVE))
     def sampler(self, request: pytest.FixtureRequest) -> SampleFactory:
         return request.param
