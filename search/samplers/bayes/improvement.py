@@ -46,8 +46,7 @@ def expected_hypervolume_improvement(
     coordinates [k] and the loss of the reference point. Points of ``front`` may be dominated or beyond the reference.
     """
     bound, worst = reference
-    inside = np.all(front.known < bound, axis=1) & (front.losses < worst)
-    points = np.column_stack([front.known, front.losses])[inside]
+    points = np.column_stack([front.known, front.losses])[np.all(front.known < bound, axis=1)]
     points = points[_nondominated(points)]
     gains = expected_improvement(np.append(points[:, -1], worst)[:, None], mean, sd)
     return _volumes(known, points, gains, bound)

@@ -82,6 +82,35 @@ def test_its_noise_is_respected() -> None:
     assert noisy.surrogate.predict(at)[1].min() > 2 * exact.surrogate.predict(at)[1].max()
 
 
+def test_extrapolated_losses_of_this_search_are_less_certain() -> None:
+    """Draws of a trial's true loss spread by what is unknown of it."""
+    exact = observed(rows(20))
+    noisy = replace(exact, loss_sd=np.append(np.zeros(19), 0.2))
+    spreads = [
+        fit_loss_model(PROBLEM, seen).draw(np.zeros((0, 5)), 500, np.random.default_rng(0)).log_losses.std(axis=0)
+        for seen in (exact, noisy)
+    ]
+    assert spreads[1][-1] > 2 * spreads[0][-1]
+    np.testing.assert_allclose(spreads[1][:-1], spreads[0][:-1], atol=0.01)
+
+
+@pytest.mark.parametrize("prior", [(), (source(rows(40), same_score=False, found=3 * losses(rows(40)) ** 0.6),)])
+def test_draws_are_of_the_losses_that_were_found(prior: tuple[PriorSource, ...]) -> None:
+    """Where members were trained; where others wait, they are as far off as expectations."""
+    drawn = fitted(rows(20), *prior).draw(features_of(PROBLEM, prospects(HELD_OUT[:5])), 200, np.random.default_rng(0))
+    assert drawn.log_losses.shape == (200, 25)
+    np.testing.assert_allclose(drawn.log_losses[:, :20].mean(axis=0), np.log(losses(rows(20))), atol=0.02)
+    np.testing.assert_allclose(drawn.log_losses[:, 20:].mean(axis=0), np.log(losses(HELD_OUT[:5])), atol=0.25)
+
+
+def test_what_another_score_leaves_open_is_not_taken_for_nothing() -> None:
+    """After one trial nothing is known of how well it fits; a quarter of its spread is assumed at least."""
+    other = source(rows(40), same_score=False)
+    spread = float(np.log(losses(rows(40))).std())
+    assert fitted(rows(1, seed=1), other).surrogate.scale == pytest.approx(0.25 * spread)
+    assert fitted(rows(10, seed=1), other).surrogate.scale >= 0.25 * spread
+
+
 def test_before_any_trial_another_score_is_followed() -> None:
     """Its ranks tell, its level need not be this search's."""
     model = fitted([], source(rows(40), same_score=False, found=3 * losses(rows(40)) ** 0.6))

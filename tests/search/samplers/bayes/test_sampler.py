@@ -1,6 +1,6 @@
 """What is proposed: promising members that are new, within limits, and unlike those that run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from bayes_cases import GENOMES, PROBLEM, TABLE, rows, source, trials
 from optuna.trial import FrozenTrial, TrialState
-from sampler_cases import LIMITED, SPACE, THREE, TWO, Form, problem_of, propose, random_history, told
+from sampler_cases import LIMITED, SPACE, THREE, TWO, Form, problem_of, propose, random_history, sample, study_of, told
 
 from nas_search.search.bench.scale import Scale
 from nas_search.search.front import hypervolume
 from nas_search.search.goals import Goals
-from nas_search.search.problem import SearchProblem
+from nas_search.search.problem import FloatArray, Prospect, SearchProblem
 from nas_search.search.samplers.base import genome_of
 from nas_search.search.samplers.bayes.candidates import new_prospects, relatives
-from nas_search.search.samplers.bayes.sampler import START
+from nas_search.search.samplers.bayes.sampler import ROUNDS, START, KnownLatencySampler
 from nas_search.search.simulation.search_table import SearchTable
 from nas_search.search.simulation.simulate import simulate
 from nas_search.space.genome import Genome
@@ -95,6 +95,51 @@ def test_a_search_trains_nothing_over_a_limit_and_hardly_proposes_it() -> None:
     records = simulate(TABLE, "bayes", trials=30, seed=0, latency_limit=limit).records
     assert all(record.latency_ms <= limit for record in records if record.trained)
     assert sum(record.state == "over_limit" for record in records) == 0
+
+
+class Judging:
+    """Prefers members by their parameters, and remembers whom it was asked about."""
+
+    def __init__(self, value: Callable[[int], float]) -> None:
+        self.value = value
+        self.asked: list[list[float]] = []
+
+    def __call__(self, problem: SearchProblem, *rest: object) -> "Judging":
+        return self
+
+    def improvement(self, prospects: Sequence[Prospect]) -> FloatArray:
+        self.asked.append([self.value(prospect.parameters) for prospect in prospects])
+        return np.array(self.asked[-1])
+
+
+def judged(problem: SearchProblem, judge: Judging, seed: int) -> float:
+    """How good the proposal is that a judge makes."""
+    study = study_of(
+        problem, random_history(problem, 15), KnownLatencySampler(problem, np.random.default_rng(seed), judge)
+    )
+    (prospect,) = problem.members.prospects([genome_of(sample(study, problem), SPACE.genes)])
+    return judge.value(prospect.parameters)
+
+
+def test_mutations_of_the_best_are_looked_at_and_the_best_of_all_is_proposed() -> None:
+    """In most of four searches for a size the first candidates are not the best ones."""
+    better = 0
+    for seed in range(4):
+        judge = Judging(lambda parameters: -abs(parameters - 1_234_567))
+        found = judged(problem_of(), judge, seed)
+        assert len(judge.asked) == 1 + ROUNDS and len(judge.asked[0]) > 200
+        assert found == max(max(values) for values in judge.asked)
+        better += found > max(judge.asked[0])
+    assert better >= 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_limit_holds_for_mutations_too(seed: int) -> None:
+    """Though the judge likes nothing more than to pass it."""
+    limited = problem_of(Goals.stored(("decode:256", "loss"), ("parameters<=500000",)))
+    judge = Judging(float)
+    assert 300_000 < judged(limited, judge, seed) <= 500_000
+    assert max(max(values) for values in judge.asked) <= 500_000
 
 
 def test_what_failed_is_not_proposed_again() -> None:
