@@ -20,6 +20,8 @@ from nas_search.space.genome import Genome
 SLOPE_WEIGHT = 4.0
 """So many observations weigh as much as the assumption that a log loss of another score goes with this one's, one to
 one."""
+LEAST_LATENCY_MS = 1e-6
+"""Calibrated figures of the smallest networks may be zero or less, which have no logarithm."""
 LEAST_RESIDUAL = 0.25
 """What other scores leave open is at least this share of how much their log losses spread."""
 
@@ -135,4 +137,4 @@ def _latencies(problem: SearchProblem, prospects: Sequence[Prospect]) -> FloatAr
 
 
 def _with_latency(features: FloatArray, latencies: FloatArray) -> FloatArray:
-    return np.column_stack([features, np.log(latencies)])
+    return np.column_stack([features, np.log(np.maximum(latencies, LEAST_LATENCY_MS))])

@@ -16,6 +16,7 @@ from nas_search.search.samplers.bayes.observations import observe
 from nas_search.search.samplers.bayes.outlook import Outlook, look_ahead
 
 OWN, RUNNING, OTHERS = rows(10), rows(14)[10:], rows(40)[20:]
+UNKNOWN = rows(256)[20:]
 
 
 def looked(
@@ -56,26 +57,27 @@ def test_it_is_the_mean_over_everything_that_is_open(monkeypatch: pytest.MonkeyP
     """Noise of trials, losses of running ones, losses of candidates."""
     monkeypatch.setattr(outlook, "DRAWS", 2000)
     after = looked()
-    found = after.improvement(prospects(OTHERS[:8]))
-    on_paper = drawn_on_paper(after, OWN, OTHERS[:8], 4000)
-    np.testing.assert_allclose(found, on_paper, rtol=0.1, atol=0.02 * on_paper.max())
-    assert on_paper.max() > 3 * on_paper.min()
+    promising = np.argsort(-after.improvement(prospects(UNKNOWN)))[:24:3]
+    candidates = [UNKNOWN[int(index)] for index in promising]
+    found = after.improvement(prospects(candidates))
+    np.testing.assert_allclose(found, drawn_on_paper(after, OWN, candidates, 4000), rtol=0.1)
+    assert found.max() > 2 * found.min()
 
 
 def test_a_few_draws_are_enough_to_tell_good_from_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    candidates = prospects(rows(256)[20:])
+    candidates = prospects(UNKNOWN)
     few = [looked(seed=seed).improvement(candidates) for seed in range(4)]
     monkeypatch.setattr(outlook, "DRAWS", 1000)
     many = looked().improvement(candidates)
     for found in few:
         assert many[int(np.argmax(found))] > 0.7 * many.max()
-        assert np.corrcoef(found, many)[0, 1] > 0.95
+        assert np.corrcoef(found, many)[0, 1] > 0.9
 
 
 def test_running_members_and_those_like_them_promise_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others that would have gained little beside them are hardly touched."""
     monkeypatch.setattr(outlook, "DRAWS", 1000)
-    candidates = prospects(rows(256)[20:])
+    candidates = prospects(UNKNOWN)
     free = looked(running=[]).improvement(candidates)
     best = int(np.argmax(free))
     row = TABLE.members.space.row(candidates[best].genome)

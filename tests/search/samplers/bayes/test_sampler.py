@@ -19,6 +19,7 @@ from nas_search.search.samplers.bayes.candidates import new_prospects, relatives
 from nas_search.search.samplers.bayes.sampler import ROUNDS, START, KnownLatencySampler
 from nas_search.search.simulation.search_table import SearchTable
 from nas_search.search.simulation.simulate import simulate
+from nas_search.search.space_members import SpaceMembers
 from nas_search.space.genome import Genome
 
 BAYES = Form("bayes")
@@ -215,6 +216,16 @@ def test_equal_losses_leave_the_fastest_to_look_for() -> None:
     found = bayes(PROBLEM, history)
     assert found not in {GENOMES[row] for row in rows(12)}
     assert latencies(PROBLEM, [found])[0] < np.quantile(TABLE.latencies[rows(12)], 0.5)
+
+
+def test_latencies_that_a_calibration_put_below_zero() -> None:
+    members = problem_of().members
+    assert isinstance(members, SpaceMembers)
+    shifted = replace(members, predict=lambda networks, workload: np.array(members.predict(networks, workload)) - 0.5)
+    problem = replace(problem_of(), members=shifted)
+    history = random_history(problem, 12)
+    assert min(trial.values[0] for trial in history) < 0
+    assert bayes(problem, history) not in {genome_of(trial.params, SPACE.genes) for trial in history}
 
 
 def test_relatives_of_nobody() -> None:
