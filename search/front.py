@@ -40,6 +40,13 @@ def contributions(points: Sequence[Point], reference: Point) -> list[float]:
     return [whole - hypervolume([*points[:i], *points[i + 1 :]], reference) for i in range(len(points))]
 
 
+def beyond_worst(values: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """A reference point for ``values`` [n, d] or [n]: the worst, moved on by this ``share`` of the range."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    reference: NDArray[np.float64] = high + share * (high - low)
+    return reference
+
+
 def spread(points: Sequence[Point], count: int, reference: Point) -> list[int]:
     """Indices of at most ``count`` points of a front: the one of least loss, then those that contribute most."""
     if not points or count < 1:

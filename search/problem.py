@@ -80,3 +80,7 @@ class SearchProblem:
     def space(self) -> GenomeSpace:
         """The genomes to choose from."""
         return self.members.space
+
+    def latency(self, prospect: Prospect) -> float:
+        """The figure of the search's own workload, in milliseconds."""
+        return prospect.figures[self.goals.main.name]

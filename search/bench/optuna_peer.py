@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-import warnings
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
 from nas_search.search.bench.replayed import Replayed
 from nas_search.search.jobs import Progress
 from nas_search.search.samplers.base import distributions, genome_of
+from nas_search.search.samplers.optuna_peers import one_threaded_gp
 from nas_search.search.simulation.search_table import SearchTable
+
+GP_START_TRIALS = 10
+"""Optuna's own default."""
 
 
 def replay_tpe(table: SearchTable, trials: int, seed: int, progress: Progress) -> Replayed:
@@ -27,10 +29,7 @@ def replay_nsga2(table: SearchTable, trials: int, seed: int, progress: Progress)
 
 def replay_gp(table: SearchTable, trials: int, seed: int, progress: Progress) -> Replayed:
     """Gaussian process with expected hypervolume improvement. Imports torch."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        sampler = GPSampler(seed=seed)
-    return _replay(sampler, table, trials, progress)
+    return _replay(one_threaded_gp(seed, GP_START_TRIALS), table, trials, progress)
 
 
 def _replay(sampler: BaseSampler, table: SearchTable, trials: int, progress: Progress) -> Replayed:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas_search.errors import InputError
-from nas_search.search.front import Point, hypervolume, nondominated
+from nas_search.search.front import Point, beyond_worst, hypervolume, nondominated
 from nas_search.search.problem import FloatArray
 
 MARGIN = 0.1
@@ -29,11 +29,10 @@ class Scale:
     @classmethod
     def of(cls, points: FloatArray) -> Scale:
         """That of a table's points [n, 2]. Raises InputError if all latencies, or all losses, are equal."""
-        low, high = points.min(axis=0), points.max(axis=0)
-        for name, extent in zip(("latency", "loss"), high - low, strict=True):
+        for name, extent in zip(("latency", "loss"), np.ptp(points, axis=0), strict=True):
             if not extent:
                 raise InputError(f"the {name} of all rows is the same: there is nothing to search for")
-        reference = tuple((high + MARGIN * (high - low)).tolist())
+        reference = tuple(beyond_worst(points, MARGIN).tolist())
         return cls(reference, hypervolume([tuple(point) for point in points.tolist()], reference))
 
     def curve(self, points: Iterable[Point], length: int) -> FloatArray:

@@ -17,7 +17,7 @@ from nas_search.search.bench.table_file import TableColumns
 from nas_search.search.jobs import Job
 from nas_search.search.samplers import names as sampler_names
 
-PACKAGES = ("nas-search", "numpy", "scipy", "optuna", "moocore", "torch", "gpytorch", "botorch", "pymoo")
+PACKAGES = ("nas-search", "numpy", "scipy", "optuna", "moocore", "torch", "pymoo")
 
 
 class BenchSetting(BaseModel):

@@ -34,7 +34,7 @@ class History:
     """
 
     def __init__(self, study: optuna.Study, trial: FrozenTrial, names: Sequence[str]) -> None:
-        self._study, self._number, self._names = study, trial.number, frozenset(names)
+        self._study, self._number, self._names = study, trial.number, tuple(names)
 
     @cached_property
     def complete(self) -> list[FrozenTrial]:
@@ -42,18 +42,21 @@ class History:
         return self._in(TrialState.COMPLETE)
 
     @cached_property
-    def running(self) -> list[FrozenTrial]:
-        """Those that are proposed but not told yet, by number."""
-        return self._in(TrialState.RUNNING)
+    def running(self) -> tuple[Genome, ...]:
+        """The different genomes of those that are proposed but not told yet, by number."""
+        return tuple(dict.fromkeys(map(self._genome, self._in(TrialState.RUNNING))))
 
     @cached_property
-    def proposed(self) -> list[FrozenTrial]:
-        """All of them, the failed ones too, by number."""
-        return self._in(*TrialState)
+    def taken(self) -> set[Genome]:
+        """The genomes of all of them, the failed ones too."""
+        return set(map(self._genome, self._in(*TrialState)))
+
+    def _genome(self, trial: FrozenTrial) -> Genome:
+        return tuple(trial.params[name] for name in self._names)
 
     def _in(self, *states: TrialState) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False, states=states)
-        return [one for one in trials if one.number != self._number and one.params.keys() >= self._names]
+        return [one for one in trials if one.number != self._number and one.params.keys() >= set(self._names)]
 
 
 class GenomeSampler(BaseSampler):

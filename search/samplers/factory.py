@@ -6,15 +6,15 @@ So a search is a function of its history, and going on after a crash is nothing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nas_search.errors import InputError
 from nas_search.search.problem import SearchProblem
-from nas_search.search.samplers.names import SAMPLER_OPTIONS, WARM_SAMPLERS
+from nas_search.search.samplers.names import SAMPLER_OPTIONS, WARM_SAMPLERS, sampler_names
 from nas_search.search.samplers.options import SamplerOptions
+from nas_search.space.package_data import suggestion
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -28,22 +28,20 @@ def make_sampler(
     name: str, problem: SearchProblem, options: SamplerOptions, *, seed: int, proposal_index: int
 ) -> BaseSampler:
     """The sampler called ``name`` for one proposal. Raises InputError for an unknown name."""
-    check_sampler(name, options)
-    return _FACTORIES[name](problem, options, np.random.SeedSequence([seed, proposal_index]))
+    return sampler_maker(name, options)(problem, seed, proposal_index)
 
 
 def sampler_maker(name: str, options: SamplerOptions) -> MakeSampler:
     """Makes the samplers called ``name``, proposal by proposal. Raises InputError for an unknown name."""
     check_sampler(name, options)
-    return lambda problem, seed, index: make_sampler(name, problem, options, seed=seed, proposal_index=index)
+    make = _FACTORIES[name]
+    return lambda problem, seed, index: make(problem, options, np.random.SeedSequence([seed, index]))
 
 
 def check_sampler(name: str, options: SamplerOptions) -> None:
     """Raise InputError unless there is a sampler called ``name`` that can have ``options``."""
     if name not in SAMPLER_OPTIONS:
-        close = get_close_matches(name.lower(), SAMPLER_OPTIONS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(SAMPLER_OPTIONS)}"
-        raise InputError(f"unknown sampler '{name}': {hint}")
+        raise InputError(f"unknown sampler '{name}': {suggestion(name, sampler_names())}")
     unknown = options.given.keys() - SAMPLER_OPTIONS[name]
     if unknown:
         raise InputError(f"sampler {name}: it has no option {', '.join(sorted(unknown))}")

@@ -25,13 +25,15 @@ def nsga2(seed: int, options: SamplerOptions) -> BaseSampler:
 
 
 def gp(seed: int, options: SamplerOptions) -> BaseSampler:
-    """Gaussian process with expected hypervolume improvement. Imports torch.
+    """Gaussian process with expected hypervolume improvement. Imports torch."""
+    return one_threaded_gp(seed, START_TRIALS)
 
-    One thread: it runs beside workers that use every core, where two threads are slower than one.
-    """
+
+def one_threaded_gp(seed: int, start_trials: int) -> BaseSampler:
+    """Optuna's Gaussian process: it runs beside workers that use every core, where two threads are slower than one."""
     import torch
 
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return GPSampler(seed=seed, n_startup_trials=START_TRIALS)
+        return GPSampler(seed=seed, n_startup_trials=start_trials)

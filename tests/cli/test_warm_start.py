@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 sys.path.append(str(Path(__file__).parent.parent / "search"))
 
-from elsewhere import SPACE, fabricated_table
+from elsewhere import write_search
 
 from nas_search.search.samplers import factory
-from nas_search.space.search_space import load_space
 
 Cli = Callable[..., Any]
 CONFIG = {
@@ -28,10 +26,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(factory, "WARM_SAMPLERS", frozenset({"random"}))
-    (tmp_path / "remote.yaml").write_text(SPACE)
-    (tmp_path / "text.txt").write_text("".join(f"{i} the quick brown fox jumps over the dog\n" for i in range(900)))
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
-    fabricated_table(load_space(tmp_path / "remote.yaml"), ["decode:64"], tmp_path / "h100.parquet")
+    write_search(tmp_path, CONFIG)
     return tmp_path
 
 

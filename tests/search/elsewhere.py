@@ -1,14 +1,17 @@
-"""Tables of devices that are not here, without anything measured."""
+"""Tables of devices that are not here, without anything measured, and what else a search for one needs."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from nas_search.profiler.device import CUDA, Device
 from nas_search.profiler.estimated_table import estimate_table
 from nas_search.profiler.known_devices import find_known
 from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.workload import Workload
-from nas_search.space.search_space import SearchSpace
+from nas_search.space.search_space import SearchSpace, load_space
 
 SPACE = """
 name: remote
@@ -36,3 +39,11 @@ def fabricated_table(
     table = estimate_table(space, asked, device, known)
     LatencyTable(table.info.model_copy(update={"source": "table", "kernels": ("made up",)}), table.cells).save(path)
     return path
+
+
+def write_search(folder: Path, config: dict[str, Any]) -> None:
+    """``config.yaml`` in ``folder``, with a space, a text and a table of the device ``h100`` for it."""
+    (folder / "remote.yaml").write_text(SPACE)
+    (folder / "text.txt").write_text("".join(f"{i} the quick brown fox jumps over the dog\n" for i in range(900)))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    fabricated_table(load_space(folder / "remote.yaml"), ["decode:64"], folder / "h100.parquet")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.samplers import BaseSampler
 
+from nas_search.search.front import beyond_worst
 from nas_search.search.problem import FloatArray, Prospect, SearchProblem
 from nas_search.search.samplers.bayes.improvement import Front, expected_hypervolume_improvement
 from nas_search.search.samplers.bayes.observations import Observations
@@ -39,7 +40,7 @@ class ModelledOutlook:
         (latency, latency_sd), (mean, sd) = self.latency.predict(features), self.loss.predict(features)
         places, weights = np.polynomial.hermite_e.hermegauss(NODES)
         front = Front(self.observed.known, self.observed.losses)
-        reference = (_beyond(self.observed.known[:, 0])[None], float(_beyond(self.observed.losses)))
+        reference = (beyond_worst(self.observed.known, MARGIN), float(beyond_worst(self.observed.losses, MARGIN)))
         gains = [
             weight
             * expected_hypervolume_improvement(
@@ -79,8 +80,3 @@ def modelled(
 def bayes_modelled(problem: SearchProblem, seed: int, proposal_index: int) -> BaseSampler:
     """The sampler of one proposal."""
     return BayesModelledLatency(problem, np.random.default_rng([seed, proposal_index]), modelled)
-
-
-def _beyond(values: FloatArray) -> FloatArray:
-    worst: FloatArray = values.max() + MARGIN * np.ptp(values)
-    return worst

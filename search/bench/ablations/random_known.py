@@ -32,15 +32,16 @@ class RandomKnownLatency(GenomeSampler):
         draws = [self.space.sample(self.rng) for _ in range(DRAWS)]
         latencies = self._latencies(draws)
         edges = np.unique(np.quantile(latencies, np.linspace(0, 1, STRIPS + 1)[1:-1]))
-        tried = [genome_of(trial.params, self.space.genes) for trial in (*history.complete, *history.running)]
-        counts = np.bincount(np.searchsorted(edges, self._latencies(tried)), minlength=len(edges) + 1)
+        tried = [genome_of(trial.params, self.space.genes) for trial in history.complete]
+        counts = np.bincount(
+            np.searchsorted(edges, self._latencies([*tried, *history.running])), minlength=len(edges) + 1
+        )
         strips = np.searchsorted(edges, latencies)
         order = self.rng.permutation(np.unique(strips))
         return draws[int(np.argmax(strips == min(order, key=lambda strip: counts[strip])))]
 
     def _latencies(self, genomes: Sequence[Genome]) -> FloatArray:
-        name = self.problem.goals.main.name
-        return np.array([prospect.figures[name] for prospect in self.problem.members.prospects(genomes)])
+        return np.array([self.problem.latency(prospect) for prospect in self.problem.members.prospects(genomes)])
 
 
 def random_known(problem: SearchProblem, seed: int, proposal_index: int) -> BaseSampler:

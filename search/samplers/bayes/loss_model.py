@@ -118,7 +118,8 @@ def _scores(problem: SearchProblem, source: PriorSource, without: Sequence[Genom
     """Those of another run, but for members that were trained here too."""
     here = set(without)
     rows = np.array([genome not in here for genome in source.genomes])
-    features = _with_latency(source.features, _latencies(problem, problem.members.prospects(source.genomes)))
+    latencies = [problem.latency(prospect) for prospect in problem.members.prospects(source.genomes)]
+    features = _with_latency(source.features, latencies)
     return Scores(features[rows], source.losses[rows], source.loss_sd[rows])
 
 
@@ -129,12 +130,8 @@ def _stacked(scores: Sequence[Scores]) -> Scores:
 def features_of(problem: SearchProblem, prospects: Sequence[Prospect]) -> FloatArray:
     """[n, k] the members' features, and the logarithm of their latency."""
     features = problem.members.features([prospect.genome for prospect in prospects])
-    return _with_latency(features, _latencies(problem, prospects))
+    return _with_latency(features, [problem.latency(prospect) for prospect in prospects])
 
 
-def _latencies(problem: SearchProblem, prospects: Sequence[Prospect]) -> FloatArray:
-    return np.array([prospect.figures[problem.goals.main.name] for prospect in prospects])
-
-
-def _with_latency(features: FloatArray, latencies: FloatArray) -> FloatArray:
+def _with_latency(features: FloatArray, latencies: Sequence[float] | FloatArray) -> FloatArray:
     return np.column_stack([features, np.log(np.maximum(latencies, LEAST_LATENCY_MS))])

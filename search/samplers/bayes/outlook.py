@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas_search.search.front import beyond_worst
 from nas_search.search.goals import Goals
 from nas_search.search.objectives import LOSS
 from nas_search.search.problem import FloatArray, Prospect, SearchProblem
@@ -76,5 +77,5 @@ def _bounds(known: FloatArray, goals: Goals) -> FloatArray:
 
 
 def _beyond(values: FloatArray) -> float:
-    worst, spread = float(values.max()), float(np.ptp(values))
-    return worst + (MARGIN * spread or MARGIN * abs(worst))
+    worst, beyond = float(values.max()), float(beyond_worst(values, MARGIN))
+    return beyond if beyond > worst else worst + MARGIN * abs(worst)

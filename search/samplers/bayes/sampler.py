@@ -12,7 +12,7 @@ import numpy as np
 
 from nas_search.search.front import ranks
 from nas_search.search.problem import FloatArray, Prospect, SearchProblem
-from nas_search.search.samplers.base import GenomeSampler, History, genome_of
+from nas_search.search.samplers.base import GenomeSampler, History
 from nas_search.search.samplers.bayes.candidates import RANDOM, mutated, new_prospects, random_members, relatives
 from nas_search.search.samplers.bayes.observations import Observations, observe
 from nas_search.search.samplers.bayes.outlook import look_ahead
@@ -46,10 +46,8 @@ class KnownLatencySampler(GenomeSampler):
 
     def choose(self, history: History) -> Genome:
         """The most promising member; while there is little to learn from, one of a latency that was not seen yet."""
-        genes = self.space.genes
-        observed = observe(history.complete, self.problem.goals, genes)
-        running = tuple(dict.fromkeys(genome_of(trial.params, genes) for trial in history.running))
-        taken = {genome_of(trial.params, genes) for trial in history.proposed}
+        observed = observe(history.complete, self.problem.goals, self.space.genes)
+        running, taken = history.running, history.taken
         elsewhere = [genome for source in self.problem.prior for genome in source.genomes]
         fresh = [*elsewhere, *random_members(self.space, RANDOM, self.rng)]
         if len(observed) + len(elsewhere) < START:
@@ -70,7 +68,7 @@ class KnownLatencySampler(GenomeSampler):
         """A member of that part of the latencies whose ``turn`` it is."""
         if not prospects:
             return self.space.sample(self.rng)
-        ordered = sorted(prospects, key=lambda prospect: prospect.figures[self.problem.goals.main.name])
+        ordered = sorted(prospects, key=self.problem.latency)
         share = _ORDER[turn % START] + self.rng.random() / START
         return ordered[int(share * len(ordered))].genome
 

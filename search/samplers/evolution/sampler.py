@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas_search.search.problem import Prospect, SearchProblem
-from nas_search.search.samplers.base import GenomeSampler, History, genome_of
+from nas_search.search.samplers.base import GenomeSampler, History
 from nas_search.search.samplers.evolution.children import crossover, mutation, worthwhile
 from nas_search.search.samplers.evolution.population import Member, population
 from nas_search.search.samplers.evolution.tournament import Selector, greatest_contribution, tournament
@@ -52,11 +52,10 @@ class AgingEvolution(GenomeSampler):
     def choose(self, history: History) -> Genome:
         """A child of a tournament's winner, or a random member while the population grows."""
         settings, genes = self.settings, self.space.genes
-        taken = {genome_of(trial.params, genes) for trial in history.proposed}
         living = population(history.complete, self.problem.goals, genes, size=settings.population, cycle=settings.cycle)
         if not living:
-            return worthwhile(lambda: self.space.sample(self.rng), 1, self.problem, taken)[0].genome
-        children = worthwhile(lambda: self._child(living), settings.screened, self.problem, taken)
+            return worthwhile(lambda: self.space.sample(self.rng), 1, self.problem, history.taken)[0].genome
+        children = worthwhile(lambda: self._child(living), settings.screened, self.problem, history.taken)
         return self._screen(children, history).genome
 
     def _screen(self, children: Sequence[Prospect], history: History) -> Prospect:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nas_search.search.goals import Goals
 from nas_search.search.problem import FloatArray, Prospect, SearchProblem
-from nas_search.search.samplers.base import History, genome_of
+from nas_search.search.samplers.base import History
 from nas_search.search.samplers.bayes.loss_model import features_of
 from nas_search.search.samplers.bayes.observations import observe
 from nas_search.search.samplers.bayes.outlook import Outlook, look_ahead
@@ -22,12 +22,10 @@ def most_promising(
     Where limits leave only the loss to compare it is the one with the lowest expected loss, as in the tournaments.
     Before anything was trained it is the first one.
     """
-    genes = problem.space.genes
-    observed = observe(history.complete, problem.goals, genes)
+    observed = observe(history.complete, problem.goals, problem.space.genes)
     if not len(observed):
         return children[0]
-    running = tuple(dict.fromkeys(genome_of(trial.params, genes) for trial in history.running))
-    outlook = look_ahead(problem, observed, running, children, rng)
+    outlook = look_ahead(problem, observed, history.running, children, rng)
     if _only_loss(problem.goals):
         return children[int(np.argmin(_log_losses(outlook, children)))]
     return children[int(np.argmax(outlook.improvement(children)))]

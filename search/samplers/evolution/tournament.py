@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nas_search.search.front import Point, contributions, ranks
+from nas_search.search.front import Point, beyond_worst, contributions, ranks
 from nas_search.search.samplers.evolution.population import Member
 
 Selector = Callable[[Sequence[Member]], Member]
@@ -38,5 +38,4 @@ def greatest_contribution(members: Sequence[Member]) -> Member:
 
 
 def _reference(points: Sequence[Point]) -> Point:
-    low, high = np.min(points, axis=0), np.max(points, axis=0)
-    return tuple((high + MARGIN * (high - low)).tolist())
+    return tuple(beyond_worst(np.array(points), MARGIN).tolist())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas_search.cli.console import Json, print_json, stderr
+from nas_search.cli.group import add_group
 from nas_search.cli.progress import progress_bar
 from nas_search.errors import InputError, RunError
 from nas_search.search.bench.names import contestant_names
@@ -21,17 +22,7 @@ RESULT_FILE, PICTURE_FILE = "result.json", "hypervolume.html"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    bench = typer.Typer(help="Benchmarks of this program.", rich_markup_mode=None)
-    bench.callback(invoke_without_command=True)(choose)
-    bench.command()(search)
-    app.add_typer(bench, name="bench")
-
-
-def choose(context: typer.Context) -> None:
-    """Benchmarks of this program."""
-    if context.invoked_subcommand is None:
-        print(context.get_help(), file=stderr().file)
-        raise InputError("bench: say what to measure: search")
+    add_group(app, "bench", "Benchmarks of this program.", [search], "say what to measure: search")
 
 
 def search(

@@ -8,6 +8,7 @@ import typer
 
 from nas_search.cli.console import Json, print_json, stderr
 from nas_search.cli.doctor import StrictKernels
+from nas_search.cli.group import add_group
 from nas_search.cli.options import WORKLOAD, DeviceName, Seed, check_kernels_of, parse_workloads
 from nas_search.cli.progress import progress_bar
 from nas_search.cli.table_view import print_check, print_table
@@ -26,18 +27,8 @@ _Networks = Annotated[int, typer.Option(help="Random networks, not seen in calib
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    tables = typer.Typer(help="Record, show, check and merge latency tables.", rich_markup_mode=None)
-    tables.callback(invoke_without_command=True)(choose)
-    for command in (record, show, check, merge):
-        tables.command()(command)
-    app.add_typer(tables, name="table")
-
-
-def choose(context: typer.Context) -> None:
-    """Record, show, check and merge latency tables."""
-    if context.invoked_subcommand is None:
-        print(context.get_help(), file=stderr().file)
-        raise InputError("table: say what to do: record, show, check or merge")
+    about = "Record, show, check and merge latency tables."
+    add_group(app, "table", about, [record, show, check, merge], "say what to do: record, show, check or merge")
 
 
 def record(
