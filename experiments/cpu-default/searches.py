@@ -1,8 +1,8 @@
-"""Part one: does the default search find a better front than random search at equal cost?
+"""Part one: does a search with Optuna's Gaussian process find a better front than random search at equal cost?
 
     python experiments/cpu-default/searches.py --out DIR [--seeds 0 1 2]
 
-For each seed the default search and a random one are run with the same latency table, data and rungs. Cost is
+For each seed such a search and a random one are run with the same latency table, data and rungs. Cost is
 counted in trained tokens; both fronts are compared at the cost that the cheaper run reached. Run it again to resume.
 """
 
@@ -34,7 +34,7 @@ class Step:
 
 
 def run_searches(out: Path, seeds: list[int], table: Path | None) -> dict[tuple[str, int], Study]:
-    """Every sampler with every seed, all on one table; only the first default search is confirmed."""
+    """Every sampler with every seed, all on one table; only the first of the former is confirmed."""
     studies: dict[tuple[str, int], Study] = {}
     for seed in seeds:
         for sampler in SAMPLERS:
