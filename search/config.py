@@ -62,7 +62,7 @@ class SearchConfig(BaseModel):
     proposals: int | None = Field(None, ge=1)
     hours: float | None = Field(None, gt=0)
     tokens: int = Field(3 * 65_536, ge=1)
-    lowest_rung: int = Field(65_536, ge=1)
+    lowest_rung: int = Field(16_384, ge=1)
     data: str = "embedded"
     tokenizer: str = "bytes"
     workers: int | None = Field(None, ge=1, le=1024)

@@ -113,7 +113,7 @@ def test_table_error_settings_and_provenance_are_told(page: Page, study: Study) 
         assert f"{100 * share:.1f} %" in page.text
     assert f"n = {CHECK.n}" in page.text
     assert study.facts is not None
-    for fact in (study.facts.corpus, study.table.hash[:16], study.table.device.id, "65,536 → 196,608", "612.8"):
+    for fact in (study.facts.corpus, study.table.hash[:16], study.table.device.id, "21,845 → 65,536 → 196,608", "612.8"):
         assert fact in page.text
     assert f"--config {study.run_dir}/config.yaml" in page.text
 
