@@ -58,7 +58,7 @@ def train_rung(
     except NonFiniteLossError as error:
         failure = str(error)
     except (MemoryError, RuntimeError) as error:
-        failure = _out_of_memory(error)
+        failure = out_of_memory_reason(error)
     return training.result(rung, bits, failure, time.perf_counter() - started)
 
 
@@ -85,7 +85,8 @@ class _RungTraining:
         """Validation loss in bits per byte after trunk and decay branch."""
         trunk = self._trunk_at_branch()
         trunk.decay(self.steps.decay, self.windows, self._report)
-        bits = self._bits_per_byte(validation_loss(trunk.model, self.held_out))
+        with trunk.precision():
+            bits = self._bits_per_byte(validation_loss(trunk.model, self.held_out))
         if keep_weights is not None:
             facts = {"architecture": self.architecture.notation, "tokens": str(trunk.tokens), "seed": str(self.seed)}
             save_weights(trunk, keep_weights, facts)
@@ -144,8 +145,8 @@ def _check_vocabulary(architecture: Architecture, corpus: Corpus) -> None:
         )
 
 
-def _out_of_memory(error: Exception) -> str:
-    """The reason of a failed trial when ``error`` says that memory ran out; any other error is raised again."""
+def out_of_memory_reason(error: Exception) -> str:
+    """The reason of a failed training when ``error`` says that memory ran out; any other error is raised again."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(mark in text for mark in _NO_MEMORY):
         return f"out of memory: {text[:200]}" if text else "out of memory"

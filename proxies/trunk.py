@@ -1,4 +1,4 @@
-"""One candidate in training: network, optimiser, and how far it has come."""
+"""One candidate in training: network, optimisers, and how far it has come."""
 
 import math
 from collections.abc import Callable
@@ -6,8 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from nas_search.proxies.recipe import TrainingRecipe
+from nas_search.proxies.optimizers import make_optimizers, set_rate
+from nas_search.proxies.recipe import Precision, TrainingRecipe
 from nas_search.proxies.schedule import decay_factor, trunk_factor
+from nas_search.proxies.weight_norm import StreamWeights
 from nas_search.proxies.windows import TrainingWindows
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
@@ -20,7 +22,7 @@ class NonFiniteLossError(Exception):
 
 
 class Trunk:
-    """A network and its optimiser on ``device`` after ``steps`` steps.
+    """A network and its optimisers on ``device`` after ``steps`` steps.
 
     ``losses`` holds the training loss in nats of each step. Everything follows from architecture, recipe and seed; what
     a step does depends on the trunk and on the step's number only, so a trunk that is saved and loaded goes on exactly
@@ -30,8 +32,10 @@ class Trunk:
     def __init__(self, architecture: Architecture, recipe: TrainingRecipe, seed: int, device: str = "cpu") -> None:
         self.recipe = recipe
         self.device = torch.device(device)
-        self.model = HybridLM(architecture, seed=seed).to(self.device)
-        self.optimizer = _optimizer(self.model, recipe)
+        self.model = HybridLM(architecture, seed=seed)
+        self._projected = StreamWeights.of(self.model) if recipe.weight_norm else None
+        self.model.to(self.device)
+        self.optimizers = make_optimizers(self.model, recipe)
         self.losses: list[float] = []
 
     @property
@@ -44,42 +48,45 @@ class Trunk:
         """Tokens trained on so far."""
         return self.steps * self.recipe.tokens_per_step
 
+    def precision(self) -> torch.autocast:
+        """A context in which the network computes as the recipe says; for losses, not for their gradients."""
+        half = computes_in_half(self.recipe.precision, self.device)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
     def train_to(self, steps: int, windows: TrainingWindows, on_step: OnStep) -> None:
         """Go on at the constant rate until ``steps`` are taken. Raises NonFiniteLossError."""
         while self.steps < steps:
             self._step(windows, trunk_factor(self.recipe, self.steps))
             on_step(self.steps)
 
-    def decay(self, steps: int, windows: TrainingWindows, on_step: OnStep) -> None:
-        """Take ``steps`` more while the rate falls to zero; this ends the trunk. Raises NonFiniteLossError."""
-        for step in range(steps):
+    def decay(self, steps: int, windows: TrainingWindows, on_step: OnStep, *, taken: int = 0) -> None:
+        """Take the rest of ``steps``, of which some are ``taken``, while the rate falls to zero; this ends the trunk.
+
+        Raises NonFiniteLossError.
+        """
+        for step in range(taken, steps):
             self._step(windows, decay_factor(step, steps))
             on_step(self.steps)
 
     def _step(self, windows: TrainingWindows, factor: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * factor
-        loss = self.model.loss(torch.from_numpy(windows.batch(self.steps)).to(self.device))
+        set_rate(self.optimizers, factor)
+        with self.precision():
+            loss = self.model.loss(torch.from_numpy(windows.batch(self.steps)).to(self.device))
         value = loss.item()
         if not math.isfinite(value):
             raise NonFiniteLossError(f"training loss became {value} after {self.tokens} tokens")
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self._projected is not None:
+            self._projected.project()
         self.losses.append(value)
 
 
-def _optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.AdamW:
-    """AdamW that decays matrices only; vectors (norms, biases, decay rates) keep their scale."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim == 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim != 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=recipe.learning_rate,
-        betas=(recipe.beta1, recipe.beta2),
-        fused=True,
-    )
+def computes_in_half(precision: Precision, device: torch.device) -> bool:
+    """Whether forward and backward passes on ``device`` run in bfloat16."""
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16"

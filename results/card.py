@@ -50,7 +50,7 @@ def winner_card(study: Study, winner: TrialRecord, confirmed: Confirmation, fold
         architecture=winner.architecture,
         limits=_limits(study),
         trained="It was trained" if twin is None else "Its twin was trained",
-        rows="\n".join(f"| {name} | {value} |" for name, value in _rows(study, winner, confirmed)),
+        rows="\n".join(f"| {name} | {value} |" for name, value in card_rows(study, winner, confirmed)),
         best_seed=confirmed.best.seed,
         n_seeds=len(confirmed.scores),
         notes=_notes(study, winner, confirmed),
@@ -59,7 +59,9 @@ def winner_card(study: Study, winner: TrialRecord, confirmed: Confirmation, fold
     )
 
 
-def _rows(study: Study, winner: TrialRecord, confirmed: Confirmation) -> list[tuple[str, str]]:
+def card_rows(study: Study, winner: TrialRecord, confirmed: Confirmation) -> list[tuple[str, str]]:
+    """Confirmed figures of ``winner``, each with its unit, n and interval; what is of its twin says so."""
+    twin = "" if winner.scored_as is None else " (twin)"
     architecture, goals = Architecture.parse(winner.architecture), study.goals
     text = f"'{study.config.data}' ({study.config.tokenizer}), corpus {study.facts.corpus if study.facts else ''}"
     seeds = (f"seed {score.seed}: {figures.bits(score.bits_per_byte)}" for score in confirmed.scores)
@@ -68,9 +70,9 @@ def _rows(study: Study, winner: TrialRecord, confirmed: Confirmation) -> list[tu
         ("workload", goals.main.name),
         *((quantity.name, _figure(study, winner, quantity)) for quantity in goals.further),
         ("device", study.table.device.description),
-        ("bits per byte", _loss(confirmed)),
-        ("per seed", ", ".join(seeds)),
-        ("trained on", f"{confirmed.tokens:,} tokens of {text}"),
+        (f"bits per byte{twin}", _loss(confirmed)),
+        (f"per seed{twin}", ", ".join(seeds)),
+        (f"trained on{twin}", f"{confirmed.tokens:,} tokens of {text}"),
         ("parameters", f"{architecture.parameters:,}"),
         ("operators", _operators(architecture)),
     ]

@@ -44,14 +44,22 @@ def load_model(folder: Path) -> LoadedModel:
     winner = _read_architecture(folder / ARCHITECTURE_FILE)
     is_twin = (folder / TWIN_FILE).exists()
     architecture = _read_architecture(folder / TWIN_FILE) if is_twin else winner
-    weights, metadata = _read_weights(folder / WEIGHTS_FILE)
-    model = _with_weights(architecture, weights, folder / WEIGHTS_FILE)
+    model, metadata = read_model(architecture, folder / WEIGHTS_FILE)
     tokenizer = load_tokenizer(metadata.get(TOKENIZER_KEY, "none"), folder)
     if tokenizer.vocabulary != architecture.vocabulary:
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens, the architecture {architecture.vocabulary}"
         )
     return LoadedModel(architecture, model, tokenizer, twin_of=winner if is_twin else None)
+
+
+def read_model(architecture: Architecture, path: Path) -> tuple[HybridLM, dict[str, str]]:
+    """A network with the weights in a safetensors file, for inference, and the file's metadata.
+
+    Raises InputError if the file is missing, damaged or of another architecture.
+    """
+    weights, metadata = _read_weights(path)
+    return _with_weights(architecture, weights, path), metadata
 
 
 def _read_architecture(path: Path) -> Architecture:

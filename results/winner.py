@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_search.errors import RunError
-from nas_search.files import write_atomic, write_text_atomic
+from nas_search.files import replacing_folder, write_atomic, write_text_atomic
 from nas_search.proxies.data import load_corpus
 from nas_search.proxies.tokenizer import BYTES
 from nas_search.results.card import winner_card
@@ -29,12 +27,8 @@ def write_winner(study: Study) -> Path:
     was made from has changed; OSError when the disk is full.
     """
     target = study.run_dir / WINNER_FOLDER
-    temporary = Path(tempfile.mkdtemp(prefix=f".{WINNER_FOLDER}.", dir=study.run_dir))
-    try:
-        _fill(temporary, study, target)
-        _replace(target, temporary)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with replacing_folder(target) as folder:
+        _fill(folder, study, target)
     return target
 
 
@@ -58,7 +52,6 @@ def _fill(folder: Path, study: Study, target: Path) -> None:
     write_atomic(folder / WEIGHTS_FILE, _weights(weights, winner.trained_as, study.config.tokenizer))
     write_text_atomic(folder / CARD_FILE, winner_card(study, winner, winner.confirmed, target.as_posix()))
     _save_tokenizer(folder, study)
-    folder.chmod(0o755)
 
 
 def _weights(source: Path, architecture: str, tokenizer: str) -> bytes:
@@ -81,12 +74,3 @@ def _save_tokenizer(folder: Path, study: Study) -> None:
     if corpus.hash != study.facts.corpus:
         raise RunError(f"data '{study.config.data}': changed since the search, so the winner's tokenizer is lost")
     corpus.tokenizer.save(folder)
-
-
-def _replace(target: Path, temporary: Path) -> None:
-    """Put a complete folder in place; an older one steps aside first."""
-    old = temporary.with_name(f"{temporary.name}.old")
-    if target.exists():
-        target.rename(old)
-    temporary.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -12,10 +12,13 @@ from nas_search.errors import InputError
 
 
 class RunLock:
-    """An exclusive ``flock`` on a file; the operating system drops it when the process dies, however it dies."""
+    """An exclusive ``flock`` on a file; the operating system drops it when the process dies, however it dies.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    ``what`` it is that runs there, for the message to whoever comes second.
+    """
+
+    def __init__(self, path: Path, what: str = "search") -> None:
+        self.path, self.what = path, what
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
@@ -29,7 +32,9 @@ class RunLock:
         except BlockingIOError:
             os.close(handle)
             where = self.path.parent
-            raise InputError(f"{where}: another search is running there; wait for it or choose another run") from None
+            raise InputError(
+                f"{where}: another {self.what} is running there; wait for it or choose another folder"
+            ) from None
         self._handle = handle
         return self
 
@@ -39,3 +44,18 @@ class RunLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a :class:`RunLock` on the file is held, by this process or by another."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch.nn import functional
 from nas_search.errors import InputError
 from nas_search.space.architecture import Architecture
 from nas_search.space.kernels.fused.choice import STEP_CHOICES
+from nas_search.space.layer import PlainLayer, calm_residual_writes
 from nas_search.space.operators.base import OperatorSpec
 from nas_search.space.operators.module import WEIGHT_STD, Cursor, State, StateFormat
 from nas_search.space.operators.rms_norm import RMSNorm
@@ -66,29 +66,18 @@ class ModelState:
         self.length = length
 
 
-class Layer(nn.Module):
-    """``x + mixer(norm(x))``."""
+class Layer(PlainLayer):
+    """``x + mixer(norm(x))``, with fused steps where they are faster."""
 
     def __init__(self, operator: OperatorSpec, width: int) -> None:
-        super().__init__()
+        super().__init__(operator, width)
         self.notation = operator.notation
-        self.norm = RMSNorm(width)
-        self.mixer = operator.build(width)
-
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        """A whole sequence [B, T, C]."""
-        mixed: Tensor = self.mixer(self.norm(x), state)
-        return x + mixed
 
     def step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
         """One token [B, C]; on a GPU in fused kernels where they are faster."""
         if x.is_cuda:
             return STEP_CHOICES.step(self, x, state, cursor)
         return self.plain_step(x, state, cursor)
-
-    def plain_step(self, x: Tensor, state: State, cursor: Cursor) -> Tensor:
-        """One token [B, C], an operation at a time."""
-        return x + self.mixer.step(self.norm(x), state, cursor)
 
 
 class HybridLM(nn.Module):
@@ -108,7 +97,7 @@ class HybridLM(nn.Module):
             self.head = (
                 None if architecture.tied_head else nn.Parameter(torch.randn_like(self.embedding).mul_(WEIGHT_STD))
             )
-        self._calm_residual_writes()
+        calm_residual_writes(self._layers())
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits [B, T, V] of the tokens that follow tokens [B, T]."""
@@ -203,13 +192,6 @@ class HybridLM(nn.Module):
 
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
-
-    @torch.no_grad()
-    def _calm_residual_writes(self) -> None:
-        """Divide by the root of the number of writes (GPT-2): the stream's variance stays independent of depth."""
-        for layer in self._layers():
-            for weight in layer.mixer.residual_weights():
-                weight.div_(math.sqrt(len(self.layers)))
 
 
 def _meta_tokens(architecture: Architecture) -> nn.Parameter | None:

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from nas_search.space.kernels.precision import HALF, in_float32, number_format
+from nas_search.space.kernels.portable import PortableOperation
+from nas_search.space.kernels.precision import HALF, number_format
 
 Phase = Literal["training", "prefill", "decode"]
 
@@ -81,19 +82,13 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Operation:
+class Operation(PortableOperation):
     """What operators ask for, and who can do it.
 
-    ``portable`` is ours; it takes float32 and float64, with ``half`` half precision too (otherwise it is computed in
-    float32), and with ``in_place`` it changes its first argument. ``faster`` are kernels for CUDA, the fastest first.
-    All of them are called alike, with positional arguments.
+    ``portable`` is ours; ``faster`` are kernels for CUDA, the fastest first. All of them are called alike.
     """
 
-    name: str
-    portable: Callable[..., Any]
     faster: tuple[Kernel, ...] = ()
-    half: bool = False
-    in_place: bool = False
 
     def on(self, device: torch.device) -> Callable[..., Any]:
         """The implementation for tensors on ``device``: decided once, so this is a look-up."""
@@ -110,7 +105,7 @@ class Operation:
 
 @cache
 def _implementation(operation: Operation, device: torch.device) -> Callable[..., Any]:
-    fallback = operation.portable if operation.half else in_float32(operation.portable, in_place=operation.in_place)
+    fallback = operation.in_any_format
     # By device, not by its type: asking a device for its type takes longer than everything else here.
     if device.type != ACCELERATED:
         return fallback

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from inspect import isabstract
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from pydantic_core import PydanticKnownError
@@ -75,6 +75,10 @@ class OperatorSpec(BaseModel, ABC):
         if not options:
             return self.code
         return f"{self.code}[{','.join(f'{name}={_option(value)}' for name, value in options.items())}]"
+
+    def resolved(self, width: int) -> Self:
+        """The same operator with every size written out that follows from the width; by default itself."""
+        return self
 
     @abstractmethod
     def check(self, width: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -55,6 +55,10 @@ class AttentionSpec(OperatorSpec):
         head_dim = self.head_dim or (width // self.heads if self.heads else default_head_dim(width))
         heads = self.heads or width // head_dim
         return AttentionSizes(heads, self.kv_heads or default_kv_heads(heads), head_dim)
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        return self.model_copy(update=self.sizes(width)._asdict())
 
     def check(self, width: int) -> None:
         """Raise ValueError if heads do not fit the width, or key-value heads do not divide heads."""

@@ -76,8 +76,8 @@ def delta_step(state: Tensor, token: DeltaToken) -> Tensor:
     if log_decay is not None:
         state.mul_(log_decay.exp().unsqueeze(-1).unsqueeze(-1))
     memory = state.view(-1, *state.shape[2:])
-    keys = k.reshape(len(memory), 1, -1)
+    keys = k.reshape(memory.shape[0], 1, -1)
     recalled = torch.bmm(keys, memory).view_as(v)
     correction = (v - recalled).mul_(beta.unsqueeze(-1))
-    memory.baddbmm_(keys.mT, correction.view(len(memory), 1, -1))
-    return torch.bmm(q.reshape(len(memory), 1, -1), memory).view_as(v)
+    memory.baddbmm_(keys.mT, correction.view(memory.shape[0], 1, -1))
+    return torch.bmm(q.reshape(memory.shape[0], 1, -1), memory).view_as(v)

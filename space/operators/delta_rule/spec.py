@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pydantic import Field
 
@@ -45,6 +45,10 @@ class DeltaSpec(OperatorSpec):
     def key_dim(self, width: int) -> int:
         """Size of a head's key."""
         return self.head_dim or default_head_dim(width)
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        return self.model_copy(update={"head_dim": self.key_dim(width)})
 
     def check(self, width: int) -> None:
         """Raise ValueError if the heads do not fill the width."""

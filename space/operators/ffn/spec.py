@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -33,6 +33,10 @@ class FeedForward(OperatorSpec):
         if self.hidden is not None:
             return self.hidden
         return int(self.ratio * width) // HIDDEN_MULTIPLE * HIDDEN_MULTIPLE
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        return self.model_copy(update={"hidden": self.hidden_size(width)})
 
     def check(self, width: int) -> None:
         """Raise ValueError if nothing is left of the hidden size."""

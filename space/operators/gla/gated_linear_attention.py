@@ -34,6 +34,6 @@ def gated_linear_attention_step(state: Tensor, q: Tensor, k: Tensor, v: Tensor, 
     q, k and log decays are [B, H, K], v is [B, H, V].
     """
     memory = state.view(-1, *state.shape[2:])
-    memory.mul_(log_decay.exp().view(len(memory), -1, 1))
-    memory.baddbmm_(k.reshape(len(memory), -1, 1), v.reshape(len(memory), 1, -1))
-    return torch.bmm(q.reshape(len(memory), 1, -1), memory).view_as(v)
+    memory.mul_(log_decay.exp().view(memory.shape[0], -1, 1))
+    memory.baddbmm_(k.reshape(memory.shape[0], -1, 1), v.reshape(memory.shape[0], 1, -1))
+    return torch.bmm(q.reshape(memory.shape[0], 1, -1), memory).view_as(v)

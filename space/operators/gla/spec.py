@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -50,6 +50,10 @@ class GatedLinearAttention(OperatorSpec):
         """Heads, key size and value size at ``width``."""
         value_dim = self.head_dim or default_head_dim(width)
         return GlaSizes(width // value_dim, value_dim // 2, value_dim)
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        return self.model_copy(update={"head_dim": self.sizes(width).value_dim})
 
     def check(self, width: int) -> None:
         """Raise ValueError if the heads do not fill the width."""

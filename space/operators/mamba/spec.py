@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -45,6 +45,10 @@ class Mamba(OperatorSpec):
     def sizes(self, width: int) -> MambaSizes:
         """Inner width, state size and rank of the step sizes at ``width``."""
         return MambaSizes(self.expand * width, self.state, self.dt_rank or -(-width // WIDTH_PER_RANK))
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        return self.model_copy(update={"dt_rank": self.sizes(width).dt_rank})
 
     def check(self, width: int) -> None:
         """Raise ValueError if the rank of the step sizes is above their number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -53,6 +53,10 @@ class Mamba2(OperatorSpec):
         inner = self.expand * width
         head_dim = self.head_dim or min(64, default_head_dim(width))
         return Mamba2Sizes(inner, inner // head_dim, head_dim, self.state or default_head_dim(width), self.groups)
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        return self.model_copy(update={"head_dim": self.sizes(width).head_dim, "state": self.sizes(width).state})
 
     def check(self, width: int) -> None:
         """Raise ValueError if heads do not fill the inner width or groups do not divide heads."""

@@ -61,7 +61,7 @@ def dplr_step(state: Tensor, token: DplrTokens) -> Tensor:
     """One token [B, H, ...] of the recurrence, in place on the state [B, H, K, V]: its output [B, H, V]."""
     r, log_decay, k, v, a, b = token
     memory = state.view(-1, *state.shape[2:])
-    u = torch.bmm(a.reshape(len(memory), 1, -1), memory).view_as(v)
-    memory.mul_(log_decay.exp().view(len(memory), -1, 1))
+    u = torch.bmm(a.reshape(memory.shape[0], 1, -1), memory).view_as(v)
+    memory.mul_(log_decay.exp().view(memory.shape[0], -1, 1))
     memory.baddbmm_(torch.stack((b, k), -1).flatten(0, 1), torch.stack((u, v), -2).flatten(0, 1))
-    return torch.bmm(r.reshape(len(memory), 1, -1), memory).view_as(v)
+    return torch.bmm(r.reshape(memory.shape[0], 1, -1), memory).view_as(v)

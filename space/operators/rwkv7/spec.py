@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -52,6 +52,11 @@ class Rwkv7(OperatorSpec):
     def head_size(self, width: int) -> int:
         """Rows and columns of a head's state."""
         return self.head_dim or min(64, default_head_dim(width))
+
+    def resolved(self, width: int) -> Self:
+        """With every size written out."""
+        _, head_dim, rank, gate_rank = self.sizes(width)
+        return self.model_copy(update={"head_dim": head_dim, "rank": rank, "gate_rank": gate_rank})
 
     def check(self, width: int) -> None:
         """Raise ValueError if the heads do not fill the width."""

@@ -5,7 +5,23 @@ import warnings
 
 import typer
 
-from nas_search.cli import architecture, bench, compare, devices, doctor, profile, search, study, table
+from nas_search.cli import (
+    agreement,
+    architecture,
+    bench,
+    compare,
+    compare_runs,
+    dashboard,
+    devices,
+    doctor,
+    export,
+    law,
+    profile,
+    search,
+    study,
+    table,
+    train,
+)
 from nas_search.errors import InputError, RunError
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -22,10 +38,16 @@ app = typer.Typer(
 )
 search.register(app)
 study.register(app)
+compare_runs.register(app)
+dashboard.register(app)
+export.register(app)
+train.register(app)
 architecture.register(app)
 profile.register(app)
 compare.register(app)
 table.register(app)
+law.register(app)
+agreement.register(app)
 bench.register(app)
 devices.register(app)
 doctor.register(app)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import pytest
 import torch
 from agreement import MIXER_NORM_EPS, NORM_EPS, assert_agree, assert_equal, call, disturb, every_precision, widened
-from layouts import Weights, mamba2_weights, prefixed, transformer_weights
+from layouts import Weights, mamba2_weights, transformer_weights
 from public_code import mamba2
 from torch import Tensor, nn
 from transformers import Mamba2Config, Qwen3Config, Qwen3ForCausalLM
 
+from nas_search.results.export.mapping.own_weights import prefixed
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
 

@@ -1,0 +1,1 @@
+"""Architectures and winners in formats that other programs load, one file each."""

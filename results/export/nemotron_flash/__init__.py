@@ -1,0 +1,1 @@
+"""NVIDIA's format of Nemotron-Flash, without NVIDIA's code."""

@@ -1,0 +1,1 @@
+"""ONNX graphs of prefill and of one decode step, checked in onnxruntime."""
