@@ -35,7 +35,7 @@ class LatencySource:
         return self.device.place is not None
 
 
-def find_source(name: str, *, given: Path | None, frozen: Path, estimate: bool, lacks: Lacks) -> LatencySource:
+def find_source(name: str, *, given: Path | None, frozen: Path | None, estimate: bool, lacks: Lacks) -> LatencySource:
     """The source for the device called ``name``.
 
     The device itself if it is here. Else a table of it: the one that the run has ``frozen`` already, the one

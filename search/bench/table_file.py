@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nas_search.errors import InputError, first_line
+from nas_search.errors import InputError
+from nas_search.frames import read_frame
 from nas_search.space.package_data import suggestion
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from nas_search.search.simulation.search_table import SearchTable
 
 
@@ -33,7 +32,7 @@ def read_search_table(path: Path, columns: TableColumns) -> SearchTable:
     """
     from nas_search.search.simulation.search_table import SearchTable
 
-    rows = _read(path)
+    rows = read_frame(path)
     if rows.empty:
         raise InputError(f"{path}: a table without rows")
     names = tuple(map(str, rows.columns))
@@ -48,17 +47,3 @@ def read_search_table(path: Path, columns: TableColumns) -> SearchTable:
     if not np.isfinite(table.losses).all():
         raise InputError(f"{path}: column '{loss}': row {int(np.isfinite(table.losses[:, 0]).argmin())} has no number")
     return table
-
-
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a table (.parquet or .csv)")
-    kind = path.suffix.lower()
-    if kind not in {".parquet", ".csv"}:
-        raise InputError(f"{path}: not a table: give a .parquet or .csv file")
-    try:
-        return pd.read_parquet(path) if kind == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas and pyarrow raise subclasses of these for what they cannot parse
-        raise InputError(f"{path}: cannot be read: {first_line(error)}") from None

@@ -1,7 +1,10 @@
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.proxies.recipe import TrainingRecipe

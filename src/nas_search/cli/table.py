@@ -1,6 +1,5 @@
 """``nas-search table``: what operators cost, where."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +9,10 @@ from nas_search.cli.console import Json, print_json, stderr
 from nas_search.cli.doctor import StrictKernels
 from nas_search.cli.group import add_group
 from nas_search.cli.options import WORKLOAD, DeviceName, Seed, check_kernels_of, parse_workloads
+from nas_search.cli.output import check_target
 from nas_search.cli.progress import progress_bar
 from nas_search.cli.table_view import print_check, print_table
-from nas_search.errors import InputError, RunError
+from nas_search.errors import RunError
 
 if TYPE_CHECKING:
     from nas_search.profiler.plan import TablePlan
@@ -50,7 +50,7 @@ def record(
 
     members, place = load_space(space), resolve_device(device)
     questions = parse_workloads(workload or ["decode:256"], place)
-    _check_target(out)
+    check_target(out)
     from nas_search.profiler.isolated_sitting import measure_sitting_isolated
     from nas_search.profiler.plan import TablePlan
     from nas_search.profiler.record import record_table
@@ -134,23 +134,13 @@ def merge(
     """Write two tables of one device as one."""
     from nas_search.profiler.table import LatencyTable
 
-    _check_target(out)
+    check_target(out)
     table = LatencyTable.merge(LatencyTable.load(first), LatencyTable.load(second))
     try:
         table.save(out)
     except OSError as error:
         raise RunError(f"--out {out}: cannot be written: {error.strerror or error}") from None
     print_table(table, json=json)
-
-
-def _check_target(out: Path) -> None:
-    """Raise InputError for what cannot become a file, before hours are spent on its content."""
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}")
-    if out.exists() and not out.is_file():
-        raise InputError(f"--out {out}: not a file that can be replaced; give the name of a new one")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"--out {out}: nothing can be written into {out.parent}")
 
 
 def _roofline_errors(table: "LatencyTable", plan: "TablePlan") -> dict[str, float]:
