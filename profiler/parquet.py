@@ -49,7 +49,7 @@ def _read_parquet(path: Path, what: str) -> pa.Table:
     except OSError as error:
         raise InputError(f"{what} {path}: {error.strerror or error}") from None
     try:
-        return pq.read_table(pa.BufferReader(data))
+        return pq.ParquetFile(pa.BufferReader(data)).read()  # read_table would import pandas
     except (pa.ArrowException, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{what} {path}: not a readable parquet file ({reason})") from None

@@ -124,8 +124,8 @@ def _stopped(view: RunView) -> Iterator[str]:
     stopped = sum(record.state == "stopped" for record in view.records)
     if stopped:
         yield (
-            f"{stopped} candidates were stopped on a lower rung; their losses are extrapolated to the top rung "
-            "(hollow points) and never enter the front."
+            f"{stopped} of {view.trained} candidates trained no further than a lower rung; such losses are "
+            "extrapolated to the top rung (hollow points) and never enter the front."
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from math import log10
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_search.results import figures
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nas_search.search.objectives import Quantity
     from nas_search.search.trial import Confirmation, TrialRecord
 
+HOVER_WIDTH = 40
 FRONT_COLOUR, TRIAL_COLOUR, OVER_COLOUR, CONFIRMED_COLOUR = "#2F6DB5", "#8C9AB2", "#A9A9A9", "#D1550B"
 
 
@@ -95,14 +97,6 @@ def hypervolume_figure(steps: Sequence[Step]) -> Figure:
     return figure
 
 
-def figure_html(figure: Figure, identifier: str) -> str:
-    """A ``div`` and the script that draws the figure into it; plotly.js must be on the page already."""
-    from plotly.io import to_html
-
-    config = {"displaylogo": False, "responsive": True, "displayModeBar": False}
-    return str(to_html(figure, config=config, include_plotlyjs=False, full_html=False, div_id=identifier))
-
-
 def _axis_title(quantity: Quantity) -> str:
     sense = ", higher is better" if quantity.higher_is_better else ""
     return f"{figures.title(quantity)} (log scale{sense})"
@@ -140,6 +134,7 @@ def _points(
         name=name,
         marker=marker,
         text=[_hover(view, record) for record in records],
+        customdata=[record.number for record in records],
         hovertemplate="%{text}<extra></extra>",
         showlegend=bool(records),
     )
@@ -182,6 +177,7 @@ def _confirmed(view: FrontView) -> list[Scatter]:
         name="front, confirmed",
         marker={"symbol": "diamond", "size": 9, "color": CONFIRMED_COLOUR},
         text=[_confirmed_hover(view, record, confirmed) for record, confirmed in pairs],
+        customdata=[record.number for record, _ in pairs],
         hovertemplate="%{text}<extra></extra>",
     )
     return [links, points]
@@ -215,7 +211,7 @@ def _hover(view: FrontView, record: TrialRecord) -> str:
     loss = "not trained" if record.bits_per_byte is None else f"{figures.bits(record.bits_per_byte)} bits per byte"
     return "<br>".join([
         f"<b>trial {record.number}</b>, {state_name(record)}{' (extrapolated)' * record.extrapolated}",
-        escape(record.architecture),
+        _lines(record.architecture),
         f"{figures.significant(view.predicted(record))} {view.quantity.unit}{_predicted(view)}, {loss}",
         f"{figures.count(record.parameters)} parameters",
     ])  # fmt: skip
@@ -226,10 +222,15 @@ def _confirmed_hover(view: FrontView, record: TrialRecord, confirmed: Confirmati
     source = _predicted(view) if measured is None else f" measured ({figures.measured_interval(measured)})"
     return "<br>".join([
         f"<b>trial {record.number}</b>, confirmed",
-        escape(record.architecture),
+        _lines(record.architecture),
         f"{figures.significant(view.confirmed(record))} {view.quantity.unit}{source}",
         f"{figures.bits(confirmed.bits_per_byte)} bits per byte, mean of {len(confirmed.scores)} seeds",
     ])  # fmt: skip
+
+
+def _lines(notation: str) -> str:
+    """A notation in lines that fit on a phone."""
+    return "<br>".join(map(escape, wrap(notation, HOVER_WIDTH, break_long_words=False)))
 
 
 def _predicted(view: FrontView) -> str:

@@ -5,9 +5,10 @@ Token mixers are full cells with their code; FFNs are low grey ones, so that the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from nas_search.results.html import Html, element
 from nas_search.results.palette import ink_on, operator_colour, operator_title
@@ -18,48 +19,25 @@ if TYPE_CHECKING:
     from nas_search.space.architecture import Architecture
     from nas_search.space.operators.base import OperatorSpec
 
-# SVG user units, which are pixels at full size.
-CELL_HEIGHT, GAP, LETTER, PADDING = 24, 2, 7, 12
-FEED_FORWARD_HEIGHT, FEED_FORWARD_WIDTH = 14, 12
-ROW_WIDTH = 720
+
+def html_strip(operators: Iterable[OperatorSpec], label: str = "Operators") -> Html:
+    """The strip as cells that wrap where the screen is narrow; each tells its operator on hover."""
+    shown = list(operators)
+    notation = " ".join(operator.notation for operator in shown)
+    return element("span", *map(html_cell, shown), class_="ops", role="img", aria_label=f"{label}: {notation}")
 
 
-class Cell(NamedTuple):
-    """One operator's place in a strip."""
-
-    operator: OperatorSpec
-    x: int
-    row: int
-    width: int
-
-
-def layout(operators: Sequence[OperatorSpec], row_width: int = ROW_WIDTH) -> list[Cell]:
-    """Cells from left to right, in rows of at most ``row_width``."""
-    cells: list[Cell] = []
-    x = row = 0
-    for operator in operators:
-        width = _cell_width(operator)
-        if x and x + width > row_width:
-            x, row = 0, row + 1
-        cells.append(Cell(operator, x, row, width))
-        x += width + GAP
-    return cells
-
-
-def svg_strip(architecture: Architecture, row_width: int = ROW_WIDTH) -> Html:
-    """The strip as inline SVG; each cell tells its operator's name and notation on hover."""
-    cells = layout(architecture.operators, row_width)
-    width = max(cell.x + cell.width for cell in cells)
-    height = (cells[-1].row + 1) * (CELL_HEIGHT + GAP) - GAP
+@lru_cache(maxsize=4096)
+def html_cell(operator: OperatorSpec, mark: str | None = None) -> Html:
+    """One operator's cell, with a class of its own if it has a ``mark``."""
+    colour = operator_colour(operator.code)
+    classes = " ".join(filter(None, ("mixer" if operator.mixes_tokens else "ffn", mark)))
     return element(
-        "svg",
-        *map(_svg_cell, cells),
-        class_="strip",
-        viewBox=f"0 0 {width} {height}",
-        width=width,
-        height=height,
-        role="img",
-        aria_label=f"Operators: {architecture.notation}",
+        "i",
+        operator.code if operator.mixes_tokens else "",
+        class_=classes,
+        style=f"background:{colour};color:{ink_on(colour)}",
+        title=f"{f'{mark}: ' if mark else ''}{operator.title}: {operator.notation}",
     )
 
 
@@ -104,26 +82,6 @@ def _codes(architectures: Iterable[Architecture]) -> Iterator[str]:
     operators = list(chain.from_iterable(architecture.operators for architecture in architectures))
     mixers_first = sorted(operators, key=lambda operator: not operator.mixes_tokens)
     return iter(dict.fromkeys(operator.code for operator in mixers_first))
-
-
-def _cell_width(operator: OperatorSpec) -> int:
-    return PADDING + LETTER * len(operator.code) if operator.mixes_tokens else FEED_FORWARD_WIDTH
-
-
-def _svg_cell(cell: Cell) -> Html:
-    operator = cell.operator
-    height = CELL_HEIGHT if operator.mixes_tokens else FEED_FORWARD_HEIGHT
-    top = cell.row * (CELL_HEIGHT + GAP)
-    y = top + (CELL_HEIGHT - height) // 2
-    colour = operator_colour(operator.code)
-    parts = [
-        element("title", f"{operator.title}: {operator.notation}"),
-        element("rect", x=cell.x, y=y, width=cell.width, height=height, rx=2, fill=colour),
-    ]
-    if operator.mixes_tokens:
-        middle, baseline = cell.x + cell.width / 2, top + CELL_HEIGHT / 2 + 4
-        parts.append(element("text", operator.code, x=middle, y=baseline, fill=ink_on(colour)))
-    return element("g", *parts)
 
 
 def _swatch(code: str) -> Html:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nas_search.errors import InputError, RunError
 from nas_search.files import write_text_atomic
 from nas_search.profiler.device import resolve_device
+from nas_search.proxies.corpus_size import repeats
 from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.proxies.schedule import check_rungs
 from nas_search.proxies.training_plan import RECIPE_FILE, TrainingPlan
@@ -64,6 +65,8 @@ def train_plan(plan: TrainingPlan, out: Path, *, progress: Progress, note: Calla
     _check_text(plan, corpus)
     if plan.corpus not in {None, corpus.hash}:
         note(f"data '{plan.data}': not the text of the recipe (corpus {corpus.hash}, not {plan.corpus})")
+    if (said := repeats(plan.tokens, len(corpus.train))) is not None:
+        note(f"data '{plan.data}': {said}")
     plan = plan.model_copy(update={"corpus": corpus.hash})
     try:
         _claim(out)
@@ -148,6 +151,7 @@ def _result(plan: TrainingPlan, corpus: Corpus, trained: FullTraining, device: s
         data=plan.data,
         tokenizer=plan.tokenizer,
         corpus=corpus.hash,
+        train_tokens=len(corpus.train),
         seed=plan.seed,
         bits_per_byte=mean,
         low=None if margin is None else mean - margin,

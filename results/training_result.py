@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nas_search.proxies.corpus_size import repeats
 from nas_search.results import figures
 
 RESULT_FILE = "result.json"
@@ -16,7 +17,7 @@ class TrainingResult(BaseModel):
 
     ``low`` and ``high`` are the 95 % interval of the mean over windows, None if there is only one: how much other
     held-out text would change the figure, not how much another seed would. ``tokens`` are ``asked_tokens`` rounded to
-    whole steps.
+    whole steps, ``train_tokens`` those of the text, None if nobody noted it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +29,7 @@ class TrainingResult(BaseModel):
     data: str
     tokenizer: str
     corpus: str
+    train_tokens: int | None = None
     seed: int
     bits_per_byte: float
     low: float | None
@@ -50,9 +52,11 @@ class TrainingResult(BaseModel):
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
         """Rows of a card: a name and a value."""
+        said = repeats(self.tokens, self.train_tokens)
         return (
             ("bits per byte", self.loss),
             ("trained on", f"{self.tokens:,} tokens of '{self.data}' ({self.tokenizer}), corpus {self.corpus}"),
+            *(() if said is None else (("epochs", said),)),
             ("seed", str(self.seed)),
             ("device", self.device),
             ("parameters", f"{self.parameters:,}"),

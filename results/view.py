@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_search.errors import InputError
 from nas_search.results import figures
+from nas_search.search.front import LOSS_COORDINATE
 from nas_search.search.rungs import Ladder
+from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from nas_search.profiler.check import TableCheck
@@ -22,13 +27,15 @@ if TYPE_CHECKING:
     from nas_search.search.prior import Prior
     from nas_search.search.study import Facts, Study
     from nas_search.search.trial import TrialRecord
+    from nas_search.space.genome import Choice
 
 
 @dataclass(frozen=True)
 class RunView:
     """A study at one moment. ``front`` is by rising predicted latency; ``seconds`` are wall time by phase.
 
-    ``reference`` is that of hypervolumes, a point of ``goals``.
+    ``reference`` is that of hypervolumes, a point of ``goals``. ``genomes`` have the choice of each gene, by number of
+    the trial. ``running`` says whether a search was at work in ``run_dir``.
     """
 
     name: str
@@ -45,12 +52,16 @@ class RunView:
     reference: Point
     prior: Prior
     seconds: dict[str, float]
+    run_dir: Path
+    running: bool = False
+    genomes: Mapping[int, Mapping[str, Choice]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Study) -> RunView:
         """Read a study. Raises InputError if its search has not begun."""
         if study.facts is None:
             raise InputError(f"{study.run_dir}: the search has not begun, there is nothing to report yet")
+        records = tuple(study.records())
         return cls(
             name=study.run_dir.resolve().name,
             command=repeat_command(study),
@@ -59,14 +70,33 @@ class RunView:
             facts=study.facts,
             table=study.table,
             space_size=study.space.size,
-            records=tuple(study.records()),
+            records=records,
             front=tuple(study.front()),
             winner=study.winner(),
             goals=study.goals,
             reference=study.reference(),
             prior=study.prior,
             seconds=dict(study.seconds),
+            run_dir=study.run_dir,
+            running=study.running,
+            genomes={record.number: study.genome(record) for record in records},
         )
+
+    @cached_property
+    def networks(self) -> dict[int, Architecture]:
+        """The architecture of each trial, by number."""
+        return {record.number: Architecture.parse(record.architecture) for record in self.records}
+
+    @property
+    def scored(self) -> tuple[TrialRecord, ...]:
+        """Trials with a loss, reached or extrapolated, each network once."""
+        return tuple(r for r in self.records if r.bits_per_byte is not None and r.duplicate_of is None)
+
+    @property
+    def anchor(self) -> TrialRecord | None:
+        """What others are compared with: the winner, or the front's lowest loss as long as there is none."""
+        loss = {record.number: self.goals.point(record)[LOSS_COORDINATE] for record in self.front}
+        return self.winner or min(self.front, key=lambda record: loss[record.number], default=None)
 
     @property
     def workload(self) -> Workload:

@@ -92,13 +92,13 @@ def is_disk_full(error: OSError) -> bool:
 def write_result(run_dir: Path, job: Job, result: JsonObject) -> None:
     """Store a result, with the arguments that it belongs to."""
     content = {"kind": job.kind, "arguments": job.arguments, "result": result}
-    write_text_atomic(_result_path(run_dir, job.name), json.dumps(content) + "\n")
+    write_text_atomic(result_path(run_dir, job.name), json.dumps(content) + "\n")
 
 
 def read_result(run_dir: Path, job: Job) -> JsonObject | None:
     """The stored result of exactly this job, or None."""
     try:
-        content = json.loads(_result_path(run_dir, job.name).read_text(encoding="utf-8"))
+        content = json.loads(result_path(run_dir, job.name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
@@ -108,5 +108,6 @@ def read_result(run_dir: Path, job: Job) -> JsonObject | None:
     return result if same and isinstance(result, dict) else None
 
 
-def _result_path(run_dir: Path, name: str) -> Path:
+def result_path(run_dir: Path, name: str) -> Path:
+    """Where the result of the job with this name is."""
     return run_dir / JOBS_FOLDER / f"{name}.json"

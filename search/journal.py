@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nas_search.errors import InputError
 from nas_search.search.goals import Goals
-from nas_search.search.journal_file import open_storage
+from nas_search.search.journal_file import snapshot_storage
 from nas_search.search.trial import TrialRecord, TrialState
 from nas_search.space.genome import Choice
 
@@ -212,22 +212,17 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     )
 
 
-def read_trials(path: Path) -> list[FrozenTrial]:
-    """All trials of a journal, without writing to it. Raises InputError if it is missing or damaged."""
+def read_study(path: Path) -> tuple[list[FrozenTrial], dict[str, Any]]:
+    """All trials of a journal, without parameters, and what its study was begun with; nothing is written to it.
+
+    Both are empty if the study was not begun. Raises InputError if the file is missing or damaged.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no study there")
-    storage = open_storage(path)
+    storage = snapshot_storage(path)
     try:
         study_id = storage.get_study_id_from_name(STUDY_NAME)
     except KeyError:
-        return []
-    return storage.get_all_trials(study_id, deepcopy=False)
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """What the study of a journal was begun with, without writing to it; empty if it was not begun."""
-    storage = open_storage(path)
-    try:
-        return dict(storage.get_study_user_attrs(storage.get_study_id_from_name(STUDY_NAME)).get(FACTS, {}))
-    except KeyError:
-        return {}
+        return [], {}
+    facts = storage.get_study_user_attrs(study_id).get(FACTS, {})
+    return storage.get_all_trials(study_id, deepcopy=False), dict(facts)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
 
 from nas_search.errors import InputError
 
 SET_STATE = 6
 """Optuna's code of the operation that ends a trial (``JournalOperation.SET_TRIAL_STATE_VALUES``)."""
+_PARAMETER = b'{"op_code":5,'
+"""How a line that sets a trial's parameter begins (``JournalOperation.SET_TRIAL_PARAM``)."""
 
 
 class JournalFile(JournalFileBackend):
@@ -46,10 +49,45 @@ class JournalFile(JournalFileBackend):
             self._lock_file.release()
 
 
+class JournalSnapshot(BaseJournalBackend):
+    """A journal as it is now, to be read: without parameters, which repeat what candidates say.
+
+    They are three quarters of the lines, and take nine tenths of the time that Optuna needs for all of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """All lines when asked for the first time, then none. A torn last line is left out, as Optuna does."""
+        lines = [] if log_number_from else self._path.read_bytes().split(b"\n")[:-1]
+        for number, line in enumerate(lines, start=1):
+            if line.startswith(_PARAMETER):
+                continue
+            try:
+                yield json.loads(line)
+            except ValueError:
+                if number < len(lines):
+                    raise
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Nothing is ever written. Raises RuntimeError."""
+        raise RuntimeError("a snapshot of a journal is only for reading")
+
+
 def open_storage(path: Path) -> JournalStorage:
     """The journal's storage. Raises InputError if a line other than a torn last one is damaged."""
+    return _storage(JournalFile(path), path)
+
+
+def snapshot_storage(path: Path) -> JournalStorage:
+    """The journal as it is now, trials without parameters. Raises InputError as :func:`open_storage` does."""
+    return _storage(JournalSnapshot(path), path)
+
+
+def _storage(backend: BaseJournalBackend, path: Path) -> JournalStorage:
     try:
-        return JournalStorage(JournalFile(path))
+        return JournalStorage(backend)
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: damaged, not a readable study ({reason})") from None

@@ -18,7 +18,7 @@ from nas_search.search.executors.base import ExecutorFactory
 from nas_search.search.executors.local import LocalExecutor
 from nas_search.search.goals import Goals
 from nas_search.search.jobs import is_disk_full
-from nas_search.search.journal import StudyJournal, read_facts
+from nas_search.search.journal import StudyJournal, read_study
 from nas_search.search.journal_file import writable_storage
 from nas_search.search.latency_limit import latency_limit
 from nas_search.search.loop import SearchLoop
@@ -58,6 +58,8 @@ def run_search(
     same call goes on.
     """
     setting = prepare(config, run_dir / TABLE)
+    if setting.repeats is not None:
+        observer.note(f"data '{setting.config.data}': {setting.repeats}")
     if setting.source.measures:
         check_kernels(
             setting.space.operator_specs(),
@@ -124,7 +126,7 @@ def _all_stages(sitting: Sitting) -> None:
 
 def _twins(sitting: Sitting) -> TwinRule | None:
     """How candidates are scored, as it was when the study began, or decided now; a note if it is as twins."""
-    stored = read_facts(sitting.run.journal) if sitting.run.journal.exists() else {}
+    _, stored = read_study(sitting.run.journal) if sitting.run.journal.exists() else ([], {})
     twins = Facts.model_validate(stored).twins if stored else decide_twins(sitting.setting)
     if twins is not None:
         sitting.observer.note(twin_note(sitting.setting, twins))
@@ -136,6 +138,7 @@ def _facts(setting: Setting, table: LatencyTable, goals: Goals, twins: TwinRule 
     return Facts(
         space=content_hash(setting.space.model_dump(mode="json")),
         corpus=setting.corpus.hash,
+        train_tokens=len(setting.corpus.train),
         table=table.hash,
         objectives=tuple(quantity.name for quantity in goals.objectives),
         limits=tuple(map(str, goals.limits)),

@@ -19,10 +19,12 @@ from nas_search.search.confirm import read_confirmations
 from nas_search.search.events import seconds_by_phase
 from nas_search.search.front import Point, hypervolume
 from nas_search.search.goals import Goals
-from nas_search.search.journal import CANDIDATE, read_facts, read_trials, record_of
+from nas_search.search.journal import CANDIDATE, read_study, record_of
+from nas_search.search.lock import is_locked
 from nas_search.search.prior import PRIOR, Prior
-from nas_search.search.rundir import RunDirectory, read_run
+from nas_search.search.rundir import LOCK, RunDirectory, read_run
 from nas_search.search.trial import Confirmation, TrialRecord
+from nas_search.space.genome import Choice
 from nas_search.space.search_space import SearchSpace
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Facts(BaseModel):
 
     ``objectives`` and ``limits`` are all there are, the main workload's latency budget included, in canonical form.
     ``penalty_loss`` in bits per byte is that of a model which knows nothing, and stands for candidates over a limit.
+    ``train_tokens`` are those of the text, None in studies that did not note it.
     ``twins`` says how candidates are scored in a search that does not train them as they are. ``warm_start`` is the
     hash of what other runs had told.
     """
@@ -44,6 +47,7 @@ class Facts(BaseModel):
 
     space: str
     corpus: str
+    train_tokens: int | None = None
     table: str
     objectives: tuple[str, ...]
     limits: tuple[str, ...]
@@ -66,13 +70,13 @@ class Study:
         self.config: SearchConfig = run.config()
         self.space: SearchSpace = run.space()
         self._run = run
-        begun = run.journal.exists()
-        trials = read_trials(run.journal) if begun else []
-        facts = read_facts(run.journal) if begun else {}
+        trials, facts = read_study(run.journal) if run.journal.exists() else ([], {})
         try:
             self.facts = Facts.model_validate(facts) if facts else None
             self.goals = self.facts.goals if self.facts else Goals.of(self.config)
-            records = [record_of(trial) for trial in trials if CANDIDATE in trial.user_attrs]
+            proposed = [trial for trial in trials if CANDIDATE in trial.user_attrs]
+            records = [record_of(trial) for trial in proposed]
+            self._genomes = {trial.number: trial.user_attrs[CANDIDATE]["genome"] for trial in proposed}
         except (ValidationError, KeyError, ValueError) as error:
             raise InputError(f"{run.journal}: damaged, not a study of this program ({_one_line(error)})") from None
         self._records = _with_confirmations(records, read_confirmations(run.path))
@@ -85,6 +89,15 @@ class Study:
     def records(self) -> list[TrialRecord]:
         """All trials, in the order of their proposals."""
         return sorted(self._records, key=lambda record: record.proposal_index)
+
+    def genome(self, record: TrialRecord) -> dict[str, Choice]:
+        """The choice of each gene of a trial, by the gene's name."""
+        return dict(self._genomes[record.number])
+
+    @property
+    def running(self) -> bool:
+        """Whether a search is at work in the run directory now."""
+        return is_locked(self.run_dir / LOCK)
 
     def front(self) -> list[TrialRecord]:
         """Non-dominated trials by predicted figures and the loss at the top rung, fastest first."""

@@ -50,7 +50,7 @@ class Training:
     def rung_job(self, architecture: str, fingerprint: str, rung: int, seed: int) -> Job:
         """Train a candidate of the search up to ``rung``, going on from the rung below."""
         return self._job(
-            f"{fingerprint}-rung{rung}",
+            rung_job_name(fingerprint, rung),
             architecture=architecture,
             rungs=list(self.ladder.tokens),
             rung=rung,
@@ -61,7 +61,7 @@ class Training:
 
     def confirm_job(self, architecture: str, fingerprint: str, tokens: int, seed: int) -> Job:
         """Train a member of the front from scratch with another seed, and keep its weights."""
-        name = f"{fingerprint}-confirm-{tokens}-seed{seed}"
+        name = confirm_job_name(fingerprint, tokens, seed)
         return self._job(
             name,
             architecture=architecture,
@@ -87,3 +87,13 @@ class Training:
     def _job(self, name: str, **arguments: Any) -> Job:
         constant = {"corpus": str(self.corpus), "recipe": self.recipe.model_dump(mode="json"), "device": self.device}
         return Job(name=name, kind="train", arguments={**arguments, **constant})
+
+
+def rung_job_name(fingerprint: str, rung: int) -> str:
+    """The name of the job that trains a candidate up to ``rung``."""
+    return f"{fingerprint}-rung{rung}"
+
+
+def confirm_job_name(fingerprint: str, tokens: int, seed: int) -> str:
+    """The name of the job that trains a member of the front again."""
+    return f"{fingerprint}-confirm-{tokens}-seed{seed}"

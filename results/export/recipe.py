@@ -23,7 +23,8 @@ _TEXT = """\
 #
 # tokens: {per_parameter} for each parameter; --tokens gives another number.
 # Schedule: the rate rises over warmup_tokens, stays at learning_rate, and falls linearly to zero over the last
-# decay_share of the tokens. Optimiser: AdamW, gradients clipped to clip_norm, weight decay on matrices only.
+# decay_share of the tokens. Gradients are clipped to clip_norm, weight decay is on matrices only. The optimiser is
+# AdamW; optimizer: muon takes Muon for matrices of layers, weight_norm: true keeps their vectors at unit norm.
 # A step reads batch windows of sequence_length tokens. Small batches rank small networks well; a large network on a
 # GPU wants larger ones.
 # data: embedded, or a UTF-8 file, a folder, .jsonl or .parquet. tokenizer: bytes or bpe:SIZE.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_search.results.report import write_report
+from nas_search.results.report.live import LiveReport
 from nas_search.results.winner import write_winner
 from nas_search.search.config import MAY_CHANGE, SearchConfig, content_hash
 from nas_search.search.events import Observer, SilentObserver
@@ -34,10 +35,15 @@ def search(
 
 
 def run_study(config: SearchConfig, directory: Path, observer: Observer) -> Study:
-    """Run or resume the search in ``directory``, then write its report and its winner there."""
-    study = run_search(config, directory, observer)
-    if study.winner() is not None:
-        write_winner(study)
+    """Run or resume the search in ``directory``; its report is written there meanwhile, then its winner."""
+    live = LiveReport(observer, directory)
+    try:
+        study = run_search(config, directory, live)
+        if study.winner() is not None:
+            write_winner(study)
+    except BaseException:
+        live.stopped()
+        raise
     write_report(study)
     return study
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "profiler"), str(HERE.parent / "search" / "bench")]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / folder) for folder in ("profiler", "results", "search/bench"))]
 
 
 class Outcome(NamedTuple):

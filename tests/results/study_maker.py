@@ -60,7 +60,7 @@ def make_study(
     """
     space = load_space("cpu").with_vocabulary(vocabulary)
     budget = None if limit_ms is None else f"{limit_ms}ms"
-    settings = {"latency_budget": budget, "trials": max(1, proposals // 2), "proposals": proposals, **fields}
+    settings = {"latency_budget": budget, "trials": max(1, proposals // 2), "proposals": max(1, proposals), **fields}
     config = SearchConfig.checked(settings).resolved()
     (folder / "config.yaml").write_text(config.to_yaml())
     (folder / "space.yaml").write_text(yaml.safe_dump(space.model_dump(mode="json"), sort_keys=False))

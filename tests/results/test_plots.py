@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_search.results.axes import log_axis, log_ticks
-from nas_search.results.plots import FrontView, figure_html, front_figure, hypervolume_figure
+from nas_search.results.page import picture
+from nas_search.results.plots import FrontView, front_figure, hypervolume_figure
 from nas_search.results.progress import Step
 from nas_search.search.study import Study
 
@@ -73,11 +74,20 @@ def test_nothing_confirmed_leaves_no_confirmed_trace(view: FrontView) -> None:
     }
 
 
-def test_hover_text_escapes_notation(view: FrontView) -> None:
-    hostile = view.records[0].model_copy(update={"architecture": "<b>x</b>", "state": "stopped", "bits_per_byte": 2.0})
-    html = figure_html(front_figure(view._replace(records=[hostile], front=[])), "x")
-    assert "<b>x" not in html
-    assert "</script>" not in html.partition("</script>")[0]
+def test_hover_text_escapes_notation_and_breaks_it_in_lines(view: FrontView) -> None:
+    hostile = view.records[0].model_copy(
+        update={
+            "architecture": f"<b>x</b> {'a f ' * 30}",
+            "state": "stopped",
+            "bits_per_byte": 2.0,
+            "extrapolated": True,
+        }
+    )
+    figure = front_figure(view._replace(records=[hostile], front=[]))
+    (text,) = next(trace.text for trace in figure.data if trace.name == "stopped, extrapolated")
+    assert "&lt;b&gt;x&lt;/b&gt;" in text and "<b>x" not in text
+    assert max(map(len, text.split("<br>"))) <= 60
+    assert picture(figure, "x", "caption").count("<script") == 1
 
 
 def test_hypervolume_is_drawn_over_evaluations_and_seconds() -> None:

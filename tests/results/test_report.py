@@ -1,5 +1,8 @@
 """report.html: well-formed, self-contained, complete, honest."""
 
+import base64
+import gzip
+import json
 import re
 from dataclasses import replace
 from html import escape, unescape
@@ -14,10 +17,11 @@ from nas_search.results import figures
 from nas_search.results.outcomes import over_limits
 from nas_search.results.report import report_html, write_report
 from nas_search.results.view import RunView
+from nas_search.search.lock import RunLock
 from nas_search.search.prior import Prior, PriorRun
 from nas_search.search.study import Study
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -58,6 +62,13 @@ def page(html: str) -> Page:
     return Page(html)
 
 
+def unpacked(html: str, identifier: str) -> str:
+    """What a script of the page finds under the identifier."""
+    found = re.search(rf'<script type="text/plain" id="{identifier}">([^<]*)</script>', html)
+    assert found is not None
+    return gzip.decompress(base64.b64decode(found[1])).decode()
+
+
 def report_of(study: Study) -> str:
     return Page(write_report(study).read_text(encoding="utf-8")).text
 
@@ -67,21 +78,23 @@ def test_elements_are_closed_in_order(page: Page) -> None:
 
 
 def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
-    assert not [found for found in page.attributes if found[1] in {"src", "href", "srcset", "action", "data"}]
+    assert not [found for found in page.attributes if found[1] in {"src", "srcset", "action", "data"}]
+    assert all(value.startswith("#trial-") for _, name, value in page.attributes if name == "href")
     styles = " ".join(page.content["style"] + [value for _, name, value in page.attributes if name == "style"])
     assert not re.search(r"@import|url\(", styles)
     assert any("default-src 'none'" in value for tag, _, value in page.attributes if tag == "meta")
 
 
-def test_plotly_is_inlined_once(html: str) -> None:
-    assert html.count("plotly.js v") == 1
-    assert 4e6 < len(html) < 6e6
+def test_plotly_is_inlined_once_and_compressed(html: str) -> None:
+    assert "plotly.js v" not in html
+    assert "plotly.js v" in unpacked(html, "plotly")
+    assert 1.5e6 < len(html) < 2.5e6
 
 
 def test_every_trial_is_in_the_page(html: str, page: Page, study: Study) -> None:
     for record in study.records():
         assert f"<code>{escape(record.architecture)}</code>" in html
-    rows = re.findall(r'<td class="number" data-label="trial">(\d+)</td>', html)
+    rows = re.findall(r'<tr id="trial-(\d+)">', html)
     assert [int(number) for number in rows] == [record.number for record in study.records()]
 
 
@@ -113,7 +126,13 @@ def test_table_error_settings_and_provenance_are_told(page: Page, study: Study) 
         assert f"{100 * share:.1f} %" in page.text
     assert f"n = {CHECK.n}" in page.text
     assert study.facts is not None
-    for fact in (study.facts.corpus, study.table.hash[:16], study.table.device.id, "21,845 → 65,536 → 196,608", "612.8"):
+    for fact in (
+        study.facts.corpus,
+        study.table.hash[:16],
+        study.table.device.id,
+        "21,845 → 65,536 → 196,608",
+        "612.8",
+    ):
         assert fact in page.text
     assert f"--config {study.run_dir}/config.yaml" in page.text
 
@@ -124,7 +143,7 @@ def test_a_finished_run_has_no_notice(page: Page) -> None:
 
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     text = report_of(make_study(tmp_path, proposals=12, confirm=False, unfinished=True))
-    assert "This run is unfinished" in text
+    assert "This run is unfinished: " in text and f"nas-search resume {tmp_path}" in text
     assert "No winner yet" in text
     assert "none of them is confirmed" in text
 
@@ -132,6 +151,8 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
 def test_a_study_without_feasible_trials_says_so(tmp_path: Path) -> None:
     text = report_of(make_study(tmp_path, proposals=12, limit_ms=0.01))
     assert "All 12 proposals are predicted to miss a limit; the nearest is" in text
+    fastest = min(Study.open(tmp_path).records(), key=lambda record: record.latency_ms)
+    assert f"The fastest is trial {fastest.number}, {fastest.architecture}, with a predicted" in text
     assert "nothing to draw" in text
 
 
@@ -148,7 +169,7 @@ def test_further_objectives_and_limits_are_told_with_their_sources(three: Study)
     text = Page(html).text
     assert "decode:256, ms/token; loss, bits per byte; throughput:1024, tokens/s" in text
     assert "decode:256 ≤ 1.000 ms/token (1.0ms); memory:1024 ≤ 3.000 MiB" in text
-    assert html.count('class="figure"') == 3
+    assert html.count('data-picture=""') == 5
     for record in three.front():
         predicted = figures.significant(record.figures["throughput:1024"])
         assert f'label="throughput:1024, tokens/s predicted (table)">{predicted}<' in html
@@ -201,3 +222,72 @@ def test_a_report_tells_what_was_trained_in_another_run(study: Study) -> None:
     assert " reused " in text
     cold = report_of(study)
     assert "reused" not in cold and "warm start" not in cold
+
+
+def test_all_figures_are_on_the_page_for_plotly(html: str, study: Study) -> None:
+    for name in re.findall(r'<div id="([^"]+)" class="figure"[^>]*data-picture', html):
+        assert {"data", "layout"} <= set(json.loads(unpacked(html, f"{name}-data")))
+    front = json.loads(unpacked(html, "front-figure-data"))
+    numbers = {number for trace in front["data"] for number in trace.get("customdata", [])}
+    scored = [record for record in study.records() if record.bits_per_byte and record.state != "duplicate"]
+    drawn = {r.number for r in (*scored, *(r for r in study.records() if r.state == "over_limit"))}
+    assert numbers == drawn
+
+
+def test_every_trial_can_be_chosen(html: str, study: Study) -> None:
+    chosen = json.loads(unpacked(html, "study"))
+    assert set(chosen["details"]) == {str(record.number) for record in study.records()}
+    assert chosen["anchor"] == study.winner().number
+    assert chosen["front"] == [record.number for record in study.front()]
+    for record in study.records():
+        assert f"<code>{escape(record.architecture)}</code>" in chosen["details"][str(record.number)]
+    assert chosen["details"][str(chosen["anchor"])] in html
+
+
+def test_a_running_search_is_told_and_the_page_comes_again(tmp_path: Path) -> None:
+    study = make_study(tmp_path, proposals=12, trials=12, confirm=False, unfinished=True)
+    with RunLock(tmp_path / "run.lock"):
+        html = write_report(study).read_text(encoding="utf-8")
+    trained = sum(record.trained_here for record in study.records())
+    assert re.search(rf"Running: {trained} of 12 trials, written at \d\d:\d\d:\d\d UTC", html)
+    assert '<noscript><meta http-equiv="refresh"' in html
+    assert json.loads(unpacked(html, "study"))["running"] is True
+    assert "unfinished" not in Page(html).text
+
+
+def test_once_nobody_searches_the_page_stays_as_it_is(html: str) -> None:
+    assert 'http-equiv="refresh"' not in html
+    assert json.loads(unpacked(html, "study"))["running"] is False
+
+
+def test_no_trials_yet(tmp_path: Path) -> None:
+    text = report_of(make_study(tmp_path, proposals=0, confirm=False))
+    assert "Nothing was proposed yet." in text
+    assert "nothing to draw" in text
+    assert "This run is unfinished: 0 of 1 trials" in text
+
+
+def test_a_running_trial_alone(tmp_path: Path) -> None:
+    text = report_of(make_study(tmp_path, proposals=1, confirm=False, unfinished=True))
+    assert "1 proposals, and none of them has ended" in text
+
+
+def test_where_all_failed_the_report_says_so(study: Study) -> None:
+    view = RunView.of(study)
+    failed = tuple(
+        record.model_copy(
+            update={"state": "failed", "bits_per_byte": None, "reason": "out of memory", "confirmed": None}
+        )
+        for record in view.records
+    )
+    bare = replace(view, records=failed, front=(), winner=None)
+    text = Page(report_html(bare)).text
+    assert f"None of the {len(failed)} proposals kept the limits and finished training" in text
+    assert text.count("out of memory") >= len(failed)
+
+
+def test_many_trials_are_folded(tmp_path: Path) -> None:
+    assert "<details open" in write_report(make_study(tmp_path, proposals=4)).read_text(encoding="utf-8")
+    (tmp_path / "many").mkdir()
+    study = make_study(tmp_path / "many", proposals=61, confirm=False)
+    assert "<details><summary>61 proposals" in write_report(study).read_text(encoding="utf-8")

@@ -1,13 +1,12 @@
-"""Operator strips in SVG and in a terminal."""
+"""Operator strips on a page and in a terminal."""
 
-from itertools import pairwise
 from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nas_search.results.strip import GAP, html_legend, layout, svg_strip, terminal_legend, terminal_strip
+from nas_search.results.strip import html_cell, html_legend, html_strip, terminal_legend, terminal_strip
 from nas_search.space.architecture import Architecture
 
 OPERATORS = ["a", "swa[window=64]", "m2", "d", "f", "f[ratio=2.5]"]
@@ -16,32 +15,20 @@ architectures = st.lists(st.sampled_from(OPERATORS), min_size=1, max_size=80).ma
 )
 
 
-@given(architectures, st.integers(60, 400))
-def test_cells_fill_rows_without_overlap(architecture: Architecture, row_width: int) -> None:
-    cells = layout(architecture.operators, row_width)
-    assert [cell.operator for cell in cells] == list(architecture.operators)
-    assert all(cell.x + cell.width <= row_width for cell in cells)
-    for before, after in pairwise(cells):
-        if after.row == before.row:
-            assert after.x == before.x + before.width + GAP
-        else:
-            assert (after.row, after.x) == (before.row + 1, 0)
-
-
 @given(architectures)
-def test_svg_has_a_cell_for_each_operator_and_a_code_for_each_mixer(architecture: Architecture) -> None:
-    svg = ElementTree.fromstring(svg_strip(architecture))
-    assert len(svg.findall("g/rect")) == architecture.depth
-    mixers = [operator.code for operator in architecture.operators if operator.mixes_tokens]
-    assert [text.text for text in svg.findall("g/text")] == mixers
-    right = max(float(rect.get("x", 0)) + float(rect.get("width", 0)) for rect in svg.findall("g/rect"))
-    assert right == float(svg.get("width", 0))
+def test_a_strip_has_a_cell_for_each_operator_and_a_code_for_each_mixer(architecture: Architecture) -> None:
+    cells = ElementTree.fromstring(html_strip(architecture.operators)).findall("i")
+    assert len(cells) == architecture.depth
+    for cell, operator in zip(cells, architecture.operators, strict=True):
+        assert cell.get("class") == ("mixer" if operator.mixes_tokens else "ffn")
+        assert (cell.text or "") == (operator.code if operator.mixes_tokens else "")
+        assert cell.get("title") == f"{operator.title}: {operator.notation}"
 
 
-def test_cells_name_operator_and_options() -> None:
-    assert "<title>Sliding-window attention: swa[window=64]</title>" in svg_strip(
-        Architecture.parse("w64 swa[window=64]")
-    )
+def test_a_strip_is_read_out_and_a_marked_cell_says_what_it_is() -> None:
+    operators = Architecture.parse("w64 swa[window=64] f").operators
+    assert 'aria-label="Operators: swa[window=64] f"' in html_strip(operators)
+    assert 'title="added: Sliding-window attention: swa[window=64]"' in html_cell(operators[0], "added")
 
 
 def test_legend_names_each_operator_once_mixers_first() -> None:

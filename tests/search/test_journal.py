@@ -8,8 +8,8 @@ from search_fakes import Bench
 
 from nas_search.errors import InputError
 from nas_search.search.goals import Goals
-from nas_search.search.journal import Candidate, Outcome, StudyJournal, read_trials
-from nas_search.search.journal_file import writable_storage
+from nas_search.search.journal import Candidate, Outcome, StudyJournal, read_study
+from nas_search.search.journal_file import open_storage, snapshot_storage, writable_storage
 from nas_search.search.samplers.base import distributions
 from nas_search.search.study import Study
 
@@ -141,5 +141,25 @@ def test_no_study_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run directory"):
         Study.open(tmp_path)
     with pytest.raises(InputError, match="no study"):
-        read_trials(tmp_path / "study.journal")
+        read_study(tmp_path / "study.journal")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_snapshot_reads_what_optuna_reads_but_for_parameters_and_a_torn_last_line(bench: Bench) -> None:
+    bench.run("run", trials=3)
+    path = bench.folder / "run" / "study.journal"
+    whole = open_storage(path).get_all_trials(0)
+    with path.open("ab") as file:
+        file.write(b'{"op_code":8,"worker')
+    trials, facts = read_study(path)
+    assert facts["corpus"]
+    assert all(trial.params for trial in whole) and not any(trial.params for trial in trials)
+    assert [(t.number, t.state, t.values, t.user_attrs) for t in trials] == [
+        (t.number, t.state, t.values, t.user_attrs) for t in whole
+    ]
+
+
+def test_a_snapshot_is_never_written(bench: Bench) -> None:
+    bench.run("run", trials=2)
+    with pytest.raises(RuntimeError, match="only for reading"):
+        snapshot_storage(bench.folder / "run" / "study.journal").set_study_user_attr(0, "a", 1)

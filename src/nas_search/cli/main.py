@@ -12,6 +12,7 @@ from nas_search.cli import (
     compare,
     compare_runs,
     dashboard,
+    data,
     devices,
     doctor,
     export,
@@ -42,6 +43,7 @@ compare_runs.register(app)
 dashboard.register(app)
 export.register(app)
 train.register(app)
+data.register(app)
 architecture.register(app)
 profile.register(app)
 compare.register(app)

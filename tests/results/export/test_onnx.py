@@ -24,7 +24,9 @@ from nas_search.results.export.onnx.exporter import OnnxExporter
 from nas_search.results.export.source import find_source
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
+from nas_search.space.operators.ffn.module import FeedForwardModule
 from nas_search.space.operators.ffn.spec import FeedForward
+from nas_search.space.operators.module import State
 
 # Each operator, with options where they change what is computed. Tracing takes time: every variant stands here once.
 OPERATORS = (
@@ -232,15 +234,20 @@ class Growing(FeedForward):
         return width * context
 
 
+class DataDependent(FeedForwardModule):
+    """Does this or that, as the numbers are."""
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        return x if bool(x.sum() > 0) else -x
+
+
 class Untraceable(FeedForward):
     """An operator of another package that no graph can hold."""
 
     code: ClassVar[str] = "untraceable"
 
-    def build(self, width: int) -> Any:
-        mixer = super().build(width)
-        mixer.forward = lambda x, state=None: x if bool(x.sum() > 0) else -x
-        return mixer
+    def build(self, width: int) -> DataDependent:
+        return DataDependent(self, width)
 
 
 def with_operator(operator: FeedForward) -> Architecture:

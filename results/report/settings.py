@@ -1,56 +1,19 @@
-"""The sections of a report below the front: trials, the table's error, settings, time and provenance."""
+"""The sections of a report on how it was found: the table's error, settings, time and provenance."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nas_search.proxies.corpus_size import repeats
 from nas_search.results import figures
 from nas_search.results.html import Column, Html, definitions, element, join, table
 from nas_search.results.limits import limits_of
-from nas_search.results.outcomes import outcome_reason, state_name
 
 if TYPE_CHECKING:
     from nas_search.profiler.check import Interval, TableCheck
     from nas_search.results.view import RunView
-    from nas_search.search.trial import TrialRecord
 
 _PHASE_COLOURS = ("#2F6DB5", "#D1550B", "#44AA99", "#999933", "#AA4499", "#8C9AB2")
-
-
-def trials_section(view: RunView) -> Html:
-    """Every proposal, with its state and the reason for it."""
-    columns = [
-        Column("trial", numeric=True),
-        Column("state"),
-        Column(f"{view.unit}, {view.predicted}", numeric=True),
-        *(Column(f"{figures.title(quantity)}, {view.predicted}", numeric=True) for quantity in view.goals.further),
-        Column("bits per byte", numeric=True),
-        Column("tokens", numeric=True),
-        Column("parameters", numeric=True),
-        Column("training, s", numeric=True),
-        Column("architecture"),
-        *([Column("trained as")] if view.facts.twins else []),
-        Column("reason"),
-    ]
-    return table(columns, (_trial_row(record, view) for record in view.records), class_="trials sortable")
-
-
-def _trial_row(record: TrialRecord, view: RunView) -> list[str]:
-    loss = figures.bits(record.bits_per_byte)
-    tokens = figures.NONE if record.rung is None else f"{view.ladder.tokens[record.rung]:,}"
-    return [
-        str(record.number),
-        element("span", state_name(record), class_=f"state {record.state}"),
-        figures.latency(record.latency_ms),
-        *(figures.significant(record.figures[quantity.name]) for quantity in view.goals.further),
-        f"≈ {loss}" if record.extrapolated else loss,
-        tokens,
-        f"{record.parameters:,}",
-        "reused" if record.reused else f"{record.seconds:.1f}" if record.seconds else figures.NONE,
-        element("code", record.architecture),
-        *([element("code", record.scored_as or figures.NONE)] if view.facts.twins else []),
-        outcome_reason(record, view),
-    ]
 
 
 def table_section(view: RunView) -> Html:
@@ -104,14 +67,22 @@ def settings_section(view: RunView) -> Html:
         ("rungs", " → ".join(f"{tokens:,}" for tokens in view.ladder.tokens) + " tokens"),
         ("confirmation", f"{config.confirm_tokens or 0:,} tokens, {config.confirm_seeds} seeds"),
         ("text", f"{config.data}, tokenizer {config.tokenizer}"),
+        *_epochs(view),
         ("corpus hash", element("code", view.facts.corpus)),
         ("batch", f"{recipe.batch} windows of {recipe.sequence_length} tokens"),
-        ("optimiser", f"AdamW, β = ({recipe.beta1:g}, {recipe.beta2:g}), weight decay {recipe.weight_decay:g}"),
+        ("optimiser", f"{recipe.optimizer_title}, β = ({recipe.beta1:g}, {recipe.beta2:g}), "
+                      f"weight decay {recipe.weight_decay:g}"),
         ("learning rate", f"{recipe.learning_rate:g} after {recipe.warmup_tokens:,} tokens of warm-up, gradient norm "
                           f"clipped at {recipe.clip_norm:g}"),
         ("decay", f"the last {figures.percent(recipe.decay_share, 0)} of a rung's tokens"),
         ("validation", f"{recipe.validation_tokens:,} tokens"),
     ])  # fmt: skip
+
+
+def _epochs(view: RunView) -> list[tuple[str, str]]:
+    """Only of a text that is smaller than a budget."""
+    said = repeats(view.config.largest_budget, view.facts.train_tokens)
+    return [] if said is None else [("epochs", said)]
 
 
 def time_section(view: RunView) -> Html:
@@ -146,7 +117,7 @@ def provenance_section(view: RunView) -> Html:
         *view.facts.versions.items(),
     ])  # fmt: skip
     device = definitions(view.device.fingerprint.items())
-    command = element("pre", element("code", view.command))
+    command = element("pre", element("code", view.command), tabindex=0)
     return join([command, facts, element("h3", f"Device {view.device.id}"), device])
 
 

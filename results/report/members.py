@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from nas_search.results import figures
-from nas_search.results.html import Html, element
-from nas_search.results.strip import html_legend, svg_strip
+from nas_search.results.html import Html, element, trial_link
+from nas_search.results.strip import html_legend, html_strip
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _groups(view: RunView) -> list[Group]:
     """What was asked of the device, each predicted and measured, around the losses."""
 
     def trial(record: TrialRecord) -> tuple[str, ...]:
-        return (f"{record.number}{' (winner)' * (record == view.winner)}",)
+        return (element("span", trial_link(record.number), " (winner)" * (record == view.winner)),)
 
     return [
         Group("", ("trial",), trial),
@@ -98,8 +98,8 @@ def _member(groups: list[Group], record: TrialRecord, wins: bool) -> Html:
         for group in groups
         for column, value in zip(group.columns, group.values(record), strict=True)
     ]
-    architecture = Architecture.parse(record.architecture)
-    made_of = element("div", svg_strip(architecture), element("code", record.architecture))
+    operators = Architecture.parse(record.architecture).operators
+    made_of = element("div", html_strip(operators), element("code", record.architecture))
     content = element("td", made_of, colspan=len(cells))
     body = [element("tr", *cells), element("tr", content, class_="made-of")]
     return element("tbody", *body, class_="member winner" if wins else "member")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nas_search.results import figures
 from nas_search.results.html import Html, definitions, element, join
 from nas_search.results.outcomes import over_limits
-from nas_search.results.strip import html_legend, svg_strip
+from nas_search.results.strip import html_legend, html_strip
 from nas_search.search.choice import confirmed_figures
 from nas_search.search.front import LOSS_COORDINATE
 from nas_search.space.architecture import Architecture
@@ -39,7 +39,7 @@ def _winner(view: RunView, winner: TrialRecord, confirmed: Confirmation) -> Html
         _tile("parameters", figures.count(winner.parameters), f"{winner.parameters:,}"),
         class_="tiles",
     )
-    return join([title, svg_strip(architecture), html_legend([architecture]), notation, tiles])
+    return join([title, html_strip(architecture.operators), html_legend([architecture]), notation, tiles])
 
 
 def _figure_tile(view: RunView, winner: TrialRecord, quantity: Quantity) -> Html:
@@ -72,6 +72,8 @@ def _no_winner(view: RunView) -> Html:
 def _why_no_winner(view: RunView) -> str:
     if not view.records:
         return "Nothing was proposed yet."
+    if not any(record.finished_at for record in view.records):
+        return f"{len(view.records)} proposals, and none of them has ended."
     if view.front:
         best = min(view.front, key=lambda record: view.goals.point(record)[LOSS_COORDINATE])
         return (
@@ -84,7 +86,7 @@ def _why_no_winner(view: RunView) -> str:
         nearest = min(view.records, key=lambda record: view.goals.excess(record.figures))
         return (
             f"All {len(view.records)} proposals are predicted to miss a limit; the nearest is "
-            f"{nearest.architecture}: {over_limits(nearest, view.goals)}."
+            f"{nearest.architecture}: {over_limits(nearest, view.goals)}. {_fastest(view)}"
         )
     return (
         f"None of the {len(view.records)} proposals kept the limits and finished training: {states['over_limit']} were "
@@ -92,15 +94,33 @@ def _why_no_winner(view: RunView) -> str:
     )
 
 
+def _fastest(view: RunView) -> str:
+    fastest = min(view.records, key=lambda record: record.latency_ms)
+    return (
+        f"The fastest is trial {fastest.number}, {fastest.architecture}, with a predicted "
+        f"{figures.latency(fastest.latency_ms)} {view.unit}."
+    )
+
+
 def _notices(view: RunView) -> list[Html]:
     notices = []
-    if not view.finished:
-        notices.append("This run is unfinished: the figures are those of the moment when this report was written.")
+    if view.running:
+        notices.append(f"Running: {_so_far(view)}, written at {view.read_at:%H:%M:%S} UTC.")
+    elif not view.finished:
+        notices.append(
+            f"This run is unfinished: {_so_far(view)}. The figures are those of the moment when this report was "
+            f"written; 'nas-search resume {view.run_dir}' goes on."
+        )
     if view.winner and view.goals.excess(confirmed_figures(view.winner)):
         notices.append(
             "Measured end to end, no confirmed member is within all limits; this is the one nearest to them."
         )
     return [element("p", notice, class_="notice") for notice in notices]
+
+
+def _so_far(view: RunView) -> str:
+    trials = f"{view.trained_here:,} of {view.config.trials:,} trials"
+    return trials if view.trained_here < view.config.trials else f"{trials}, the front is yet to be confirmed"
 
 
 def _question(view: RunView) -> Html:
