@@ -59,8 +59,7 @@ Sizes with a name may differ from call to call: `batch` sequences of `tokens` to
 how many tokens were read before this one, the same for all sequences{meta}. What comes out as `present` goes in as
 `past` with the next token, in the same order.
 {caches}
-Batches cannot be padded. A prompt is read token by token where layers are recurrent, so a long one takes longer than
-in nas-search.
+Batches cannot be padded. Recurrent layers read a prompt token by token, where nas-search itself reads it in chunks.
 """
 _META = "\n(without the {meta} learned vectors that stand before every text)"
 _CACHES = """
