@@ -1,4 +1,4 @@
-"""Trunks on disk: safetensors with weights, AdamW moments and losses; written whole or not at all.
+"""Trunks on disk: safetensors with weights, moments of the optimisers and losses; written whole or not at all.
 
 A file does not tell on which device the trunk was; it loads on any.
 """
@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.optim import Optimizer
 
 from nas_search.files import write_atomic
 from nas_search.proxies.recipe import TrainingRecipe
@@ -19,7 +20,8 @@ from nas_search.space.architecture import Architecture
 
 TRUNK_FILE = "trunk.safetensors"
 _FORMAT = 1
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_ADAMW, _MUON = ("exp_avg", "exp_avg_sq"), ("momentum_buffer",)
+_MOMENTS = (*_ADAMW, *_MUON)
 
 
 def training_identity(architecture: Architecture, recipe: TrainingRecipe, corpus_hash: str, seed: int) -> str:
@@ -31,8 +33,9 @@ def training_identity(architecture: Architecture, recipe: TrainingRecipe, corpus
 def save_trunk(trunk: Trunk, folder: Path, identity: str) -> None:
     """Replace the trunk in ``folder`` atomically. Raises OSError when the disk is full."""
     tensors = {f"weights.{name}": weight.detach() for name, weight in trunk.model.named_parameters()}
+    owners = _owners(trunk)
     for name, weight in trunk.model.named_parameters():
-        state = trunk.optimizer.state.get(weight, {})  # nothing for a weight that never had a gradient
+        state = owners[weight].state.get(weight, {})  # nothing for a weight that never had a gradient
         tensors |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
     tensors["losses"] = torch.tensor(trunk.losses, dtype=torch.float64)
     metadata = {"identity": identity, "steps": str(trunk.steps)}
@@ -48,13 +51,14 @@ def load_trunk(trunk: Trunk, folder: Path, identity: str, at_most: int) -> None:
     tensors = _read(folder / TRUNK_FILE, identity, at_most)
     if tensors is None:
         return
-    steps = len(tensors["losses"])
+    steps, owners = len(tensors["losses"]), _owners(trunk)
     for name, weight in trunk.model.named_parameters():
         weight.data.copy_(tensors[f"weights.{name}"])
         state = {moment: tensors[f"{moment}.{name}"] for moment in _MOMENTS if f"{moment}.{name}" in tensors}
-        if state:
+        if state.keys() >= set(_ADAMW):
             state["step"] = torch.tensor(float(steps))
-            trunk.optimizer.state[weight] = {key: value.to(trunk.device) for key, value in state.items()}
+        if state:
+            owners[weight].state[weight] = {key: value.to(trunk.device) for key, value in state.items()}
     trunk.losses = tensors["losses"].tolist()
 
 
@@ -62,6 +66,16 @@ def save_weights(trunk: Trunk, path: Path, metadata: dict[str, str]) -> None:
     """Write the weights alone, under the names of the model's parameters. Raises OSError when the disk is full."""
     tensors = {name: weight.detach() for name, weight in trunk.model.named_parameters()}
     write_atomic(path, save(_on_host(tensors), metadata))
+
+
+def _owners(trunk: Trunk) -> dict[Tensor, Optimizer]:
+    """Which optimiser each weight belongs to."""
+    return {
+        weight: optimizer
+        for optimizer in trunk.optimizers
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    }
 
 
 def _read(path: Path, identity: str, at_most: int) -> dict[str, Tensor] | None:

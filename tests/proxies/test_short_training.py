@@ -60,6 +60,14 @@ def test_resumed_rungs_are_bit_identical_to_a_single_run(train: Train, tmp_path:
         assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
+def test_rungs_go_on_with_all_techniques(train: Train, recipe: TrainingRecipe) -> None:
+    asked = recipe.model_copy(update={"optimizer": "muon", "weight_norm": True})
+    for rung in range(2):
+        resumed = train(rung, folder="resumed", recipe=asked)
+        assert _same(resumed, train(rung, folder=f"single{rung}", recipe=asked))
+        assert not _same(resumed, train(rung, folder="other"))
+
+
 def test_resuming_trains_only_what_is_missing(train: Train) -> None:
     train(1)
     seen: list[tuple[int, int]] = []

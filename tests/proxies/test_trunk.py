@@ -1,14 +1,19 @@
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_search.proxies.data import Corpus
-from nas_search.proxies.recipe import TrainingRecipe
-from nas_search.proxies.trunk import NonFiniteLossError, Trunk
+from nas_search.proxies.recipe import Precision, TrainingRecipe
+from nas_search.proxies.short_training import train_rung
+from nas_search.proxies.trunk import NonFiniteLossError, Trunk, computes_in_half
 from nas_search.proxies.windows import TrainingWindows
 from nas_search.space.architecture import Architecture
+from nas_search.space.model import HybridLM
+from nas_search.space.operators.registry import operator_types
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def windows(corpus: Corpus, recipe: TrainingRecipe) -> TrainingWindows:
 def test_only_matrices_decay(architecture: Architecture, recipe: TrainingRecipe) -> None:
     trunk = Trunk(architecture, recipe, seed=0)
     decayed = {
-        id(weight): group["weight_decay"] for group in trunk.optimizer.param_groups for weight in group["params"]
+        id(weight): group["weight_decay"] for group in trunk.optimizers[0].param_groups for weight in group["params"]
     }
     expected = {id(weight): 0.1 if weight.ndim == 2 else 0.0 for weight in trunk.model.parameters()}
     assert decayed == expected
@@ -48,7 +53,7 @@ def test_decay_takes_ever_smaller_steps(
 ) -> None:
     rates: list[float] = []
     trunk = Trunk(architecture, recipe, seed=0)
-    trunk.decay(4, windows, lambda _: rates.append(trunk.optimizer.param_groups[0]["lr"]))
+    trunk.decay(4, windows, lambda _: rates.append(trunk.optimizers[0].param_groups[0]["lr"]))
     assert rates == pytest.approx([5e-3 * share for share in (0.8, 0.6, 0.4, 0.2)])
     assert (trunk.steps, trunk.tokens) == (4, 4 * 64)
 
@@ -62,3 +67,55 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_recorded(
     with pytest.raises(NonFiniteLossError, match="training loss became nan after 128 tokens"):
         trunk.train_to(3, windows, lambda _: None)
     assert trunk.steps == 2
+
+
+@pytest.mark.parametrize("code", operator_types())
+def test_half_precision_learns_the_same(recipe: TrainingRecipe, windows: TrainingWindows, code: str) -> None:
+    architecture = Architecture.parse(f"w32 meta=2 {code} f")
+    half = recipe.model_copy(update={"precision": "bfloat16"})
+    exact, rounded = (Trunk(architecture, asked, seed=0) for asked in (recipe, half))
+    for trunk in (exact, rounded):
+        trunk.train_to(4, windows, lambda _: None)
+    assert rounded.losses != exact.losses
+    assert rounded.losses == pytest.approx(exact.losses, rel=5e-3)
+    assert {weight.dtype for weight in rounded.model.parameters()} == {torch.float32}
+    moments = [value for state in rounded.optimizers[0].state.values() for value in state.values()]
+    assert {moment.dtype for moment in moments} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "has_bfloat16", "expected"),
+    [
+        ("auto", "cpu", True, False),
+        ("auto", "cuda", True, True),
+        ("auto", "cuda", False, False),
+        ("float32", "cuda", True, False),
+        ("bfloat16", "cpu", False, True),
+    ],
+)
+def test_precision_follows_the_device(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision, device: str, has_bfloat16: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: has_bfloat16)
+    assert computes_in_half(precision, torch.device(device)) == expected
+
+
+def test_a_score_is_computed_as_training_was(
+    architecture: Architecture, corpus: Corpus, recipe: TrainingRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formats: list[torch.dtype] = []
+    monkeypatch.setattr(HybridLM, "loss", formats_of_logits(formats))
+    asked = recipe.model_copy(update={"precision": "bfloat16"})
+    train_rung(architecture, corpus, asked, rungs=[512], rung=0, seed=0, checkpoint_dir=tmp_path)
+    assert formats == [torch.bfloat16] * len(formats)
+    assert len(formats) == 8 + 1  # steps, and one batch of windows to score
+
+
+def formats_of_logits(found: list[torch.dtype]) -> Callable[[HybridLM, Tensor], Tensor]:
+    loss = HybridLM.loss
+
+    def noted(model: HybridLM, tokens: Tensor) -> Tensor:
+        found.append(model(tokens[:, :-1]).dtype)
+        return loss(model, tokens)
+
+    return noted
