@@ -49,7 +49,8 @@ def _read_parquet(path: Path, what: str) -> pa.Table:
     except OSError as error:
         raise InputError(f"{what} {path}: {error.strerror or error}") from None
     try:
-        return pq.ParquetFile(pa.BufferReader(data)).read()  # read_table would import pandas
+        # read_table would import pandas. A pool of threads that has hardly begun can abort a process that ends.
+        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{what} {path}: not a readable parquet file ({reason})") from None

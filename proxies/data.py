@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,11 @@ import numpy as np
 
 from nas_search.errors import InputError, RunError
 from nas_search.files import write_text_atomic
-from nas_search.proxies.text_sources import EMBEDDED, TextSource, open_source, source_digest
+from nas_search.proxies.corpus_size import check_size
+from nas_search.proxies.shards.check import check_contents, check_sizes, known_contents
+from nas_search.proxies.shards.index import ShardIndex, is_shard_folder
+from nas_search.proxies.shards.tokens import ShardedTokens
+from nas_search.proxies.text_sources import EMBEDDED, TextFolder, TextSource, open_source, source_digest
 from nas_search.proxies.text_split import SplitText
 from nas_search.proxies.tokenizer import (
     BYTES,
@@ -24,11 +29,12 @@ from nas_search.proxies.tokenizer import (
     load_tokenizer,
     train_tokenizer,
 )
+from nas_search.proxies.windows import Tokens
 
 FORMAT = 1
 CORPUS_FILE = "corpus.json"
-MIN_TRAIN_TOKENS = 4096
-MIN_VALIDATION_TOKENS = 512
+_LONG_CHECK_BYTES = 2_000_000_000
+"""Bytes whose check takes some seconds, which is said."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,8 @@ class Corpus:
     """
 
     name: str
-    train: TokenArray
-    validation: TokenArray
+    train: Tokens
+    validation: Tokens
     vocabulary: int
     bytes_per_token: float
     tokenizer_name: str
@@ -50,7 +56,11 @@ class Corpus:
 
     @classmethod
     def open(cls, path: Path) -> "Corpus":
-        """Open a materialised corpus. Raises InputError when the folder is missing or damaged."""
+        """Open a materialised corpus or a folder of shards. Raises InputError when it is missing or damaged."""
+        return cls._of_shards(path) if is_shard_folder(path) else cls._of_arrays(path)
+
+    @classmethod
+    def _of_arrays(cls, path: Path) -> "Corpus":
         try:
             facts = json.loads((path / CORPUS_FILE).read_text(encoding="utf-8"))
             corpus = cls(
@@ -64,12 +74,34 @@ class Corpus:
                 path=path,
             )
             lengths = (facts["train_tokens"], facts["validation_tokens"])
+            there = (len(corpus.train), len(corpus.validation))
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"corpus {path}: cannot be opened ({reason}); delete the folder") from None
-        if facts.get("format") != FORMAT or lengths != (len(corpus.train), len(corpus.validation)):
+        if facts.get("format") != FORMAT or lengths != there:
             raise InputError(f"corpus {path}: incomplete or of another format; delete the folder")
         return corpus
+
+    @classmethod
+    def _of_shards(cls, path: Path) -> "Corpus":
+        index = ShardIndex.read(path)
+        check_sizes(path, index)
+        try:
+            train, validation = (
+                ShardedTokens(path, side, index.token_type) for side in (index.train, index.validation)
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: a shard cannot be opened: {' '.join(str(error).split())}") from None
+        return cls(
+            name=index.name,
+            train=train,
+            validation=validation,
+            vocabulary=index.vocabulary,
+            bytes_per_token=index.bytes_per_token,
+            tokenizer_name=index.tokenizer,
+            hash=index.hash,
+            path=path,
+        )
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -78,14 +110,17 @@ class Corpus:
 
 
 def load_corpus(source: str = EMBEDDED, tokenizer: str = BYTES, cache_dir: Path | None = None) -> Corpus:
-    """The corpus of a text: ``embedded``, or a text, JSONL or parquet file, or a folder of text files.
+    """The corpus of a text: ``embedded``, a text, JSONL or parquet file, a folder of text files, or one of shards.
 
-    It is made on first use and kept in ``cache_dir`` under a hash of the text and the tokenizer, so changed text
-    gives another corpus. Raises InputError for text that is missing, undecodable or too small and for an unknown
-    tokenizer, RunError when the cache cannot be written.
+    Shards are used where they lie, after a look at their contents if there was none since they were last written.
+    Any other corpus is made on first use and kept in ``cache_dir`` under a hash of the text and the tokenizer, so
+    changed text gives another corpus. Raises InputError for text that is missing, undecodable or too small, for an
+    unknown tokenizer and for shards of another, RunError when the cache cannot be written.
     """
     bpe_size(tokenizer)
     text = open_source(source)
+    if isinstance(text, TextFolder) and is_shard_folder(text.path):
+        return _load_shards(text.path.absolute(), tokenizer, cache_dir or default_cache_dir())
     folder = (cache_dir or default_cache_dir()) / _key(text, tokenizer)
     try:
         return Corpus.open(folder)
@@ -99,6 +134,21 @@ def default_cache_dir() -> Path:
     return Path(base) / "nas-search" / "corpora"
 
 
+def _load_shards(folder: Path, tokenizer: str, cache_dir: Path) -> Corpus:
+    index = ShardIndex.read(folder)
+    if index.tokenizer != tokenizer:
+        raise InputError(
+            f"data '{folder}': tokens of {index.tokenizer}, not of {tokenizer}; name the tokenizer {index.tokenizer}"
+        )
+    corpus = Corpus.open(folder)
+    if not known_contents(folder, index, cache_dir):
+        size = sum(map(index.size, index.shards))
+        if size > _LONG_CHECK_BYTES:
+            warnings.warn(f"data '{folder}': checking {size / 1e9:.1f} GB of shards, once", stacklevel=2)
+        check_contents(folder, index, cache_dir, lambda done, total: None)
+    return corpus
+
+
 def _key(text: TextSource, tokenizer: str) -> str:
     parts = json.dumps([FORMAT, text.name, tokenizer, source_digest(text)])
     return hashlib.sha256(parts.encode()).hexdigest()[:24]
@@ -110,7 +160,7 @@ def _materialise(text: TextSource, tokenizer_name: str, folder: Path) -> Corpus:
     _check_text(text, split)
     tokenizer = train_tokenizer(tokenizer_name, split.train)
     train, validation = tokenizer.encode(split.train), tokenizer.encode(split.validation)
-    _check_size(text, train, validation)
+    check_size(text.name, len(train), len(validation))
     facts = {
         "format": FORMAT,
         "name": text.name,
@@ -131,14 +181,6 @@ def _materialise(text: TextSource, tokenizer_name: str, folder: Path) -> Corpus:
 def _check_text(text: TextSource, split: SplitText) -> None:
     if not (split.train + split.validation).strip():
         raise InputError(f"data '{text.name}': there is no text in it; give some tens of kilobytes at least")
-
-
-def _check_size(text: TextSource, train: TokenArray, validation: TokenArray) -> None:
-    if len(train) < MIN_TRAIN_TOKENS or len(validation) < MIN_VALIDATION_TOKENS:
-        raise InputError(
-            f"data '{text.name}': too small, {len(train)} tokens to train and {len(validation)} to validate on; "
-            f"at least {MIN_TRAIN_TOKENS} and {MIN_VALIDATION_TOKENS} are needed"
-        )
 
 
 def _tokens_hash(tokenizer_name: str, train: TokenArray, validation: TokenArray) -> str:

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+_CHUNK_CHARACTERS = 1 << 16
+
 
 class Document(NamedTuple):
     """One text and the key whose hash decides on which side it goes."""
@@ -41,6 +43,18 @@ def split_lines(text: str) -> SplitText:
     tenth = len(text) * 9 // 10
     cut = text.rfind("\n", 0, tenth) + 1 or tenth
     return SplitText(text[:cut], text[cut:])
+
+
+def chunks(text: str) -> list[str]:
+    """Pieces of about 64k characters that end with a line; one without line ends is cut where it is."""
+    pieces, start = [], 0
+    while start < len(text):
+        end = start + _CHUNK_CHARACTERS
+        if end < len(text):
+            end = text.rfind("\n", start, end) + 1 or end
+        pieces.append(text[start:end])
+        start = end
+    return pieces
 
 
 def _hash(key: str) -> int:

@@ -1,14 +1,28 @@
 """Which tokens a network sees: a pure function of the seed and the step, the same for every candidate."""
 
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_search.errors import InputError
+from nas_search.proxies.shuffle import ComputedShuffle
 
-Tokens = NDArray[np.unsignedinteger]
 Windows = NDArray[np.int64]
+
+_MOST_STORED = 1 << 24
+"""Windows whose order is kept in memory: 128 MiB."""
+
+
+class Tokens(Protocol):
+    """Tokens in a row, in memory or not: an array, or what gives those at places that are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, places: NDArray[np.int64], /) -> NDArray[np.unsignedinteger]:
+        """Those at ``places``, in the same shape."""
 
 
 class TrainingWindows:
@@ -34,7 +48,8 @@ class TrainingWindows:
 
     def _start(self, index: int) -> int:
         epoch, place = divmod(index, self._count)
-        return int(_epoch_starts(self._count, self._length, self._seed, epoch)[place])
+        first, order = _epoch(self._count, self._length, self._seed, epoch)
+        return first + self._length * int(order[place])
 
 
 def validation_windows(tokens: Tokens, length: int, at_most: int) -> Windows:
@@ -56,9 +71,8 @@ def _take(tokens: Tokens, starts: NDArray[np.int64], length: int) -> Windows:
 
 
 @lru_cache(maxsize=4)
-def _epoch_starts(count: int, length: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """First tokens of one epoch's windows, shuffled."""
+def _epoch(count: int, length: int, seed: int, epoch: int) -> tuple[int, NDArray[np.int64] | ComputedShuffle]:
+    """Where an epoch's first window begins, and the order in which its windows are drawn."""
     generator = np.random.default_rng([seed, epoch])
-    starts = generator.integers(length) + length * generator.permutation(count)
-    starts.flags.writeable = False
-    return starts
+    first = int(generator.integers(length))
+    return first, generator.permutation(count) if count <= _MOST_STORED else ComputedShuffle(count, generator)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_search.results.axes import layout
-from nas_search.results.html import element
+from nas_search.results.html import Column, element, table
 from nas_search.results.page import page, picture
 from nas_search.results.palette import line_colour
 
@@ -19,17 +19,23 @@ _ROW_HEIGHT, _MARGINS = 44, 110
 _BETWEEN = 0.16
 _WANTED_COLOUR = "#8C9AB2"
 
+Cells = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Headings, and rows as wide."""
 
-def agreement_html(found: agreement.Agreement, facts: Sequence[str], wanted: float) -> str:
-    """The page; ``wanted`` is a tau that is marked."""
+
+def agreement_html(found: agreement.Agreement, cells: Cells, facts: Sequence[str], wanted: float) -> str:
+    """The page: a picture, in which ``wanted``, a tau, is marked, a table of ``cells``, and facts."""
+    headings, rows = cells
     caption = (
         f"Kendall's tau-b of each proxy with {found.target}, with 95 % bootstrap intervals, n = {found.n}. The dotted "
         f"line is at {wanted:g}."
     )
+    columns = [Column(heading, numeric=place > 0) for place, heading in enumerate(headings)]
+    drawn = picture(agreement_figure(found, wanted), "agreement-figure", caption)
     return page(
         f"nas-search: agreement of proxies in {found.source}",
         element("h1", f"Agreement of proxies in {found.source}"),
-        element("main", picture(agreement_figure(found, wanted), "agreement-figure", caption)),
+        element("main", drawn, table(columns, rows)),
         *(element("p", fact) for fact in facts),
     )
 

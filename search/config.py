@@ -136,6 +136,11 @@ class SearchConfig(BaseModel):
         """Worker processes."""
         return self.workers or available_cores()
 
+    @property
+    def largest_budget(self) -> int:
+        """Training tokens of the network that gets most of them."""
+        return max(self.tokens, self.confirm_tokens or 0 if self.confirm_members else 0)
+
     def conflict_with(self, stored: SearchConfig) -> str | None:
         """The first field in which a resumed run must not differ from ``stored``, but does; None if there is none.
 

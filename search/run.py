@@ -58,8 +58,6 @@ def run_search(
     same call goes on.
     """
     setting = prepare(config, run_dir / TABLE)
-    if setting.repeats is not None:
-        observer.note(f"data '{setting.config.data}': {setting.repeats}")
     if setting.source.measures:
         check_kernels(
             setting.space.operator_specs(),
@@ -88,6 +86,8 @@ def _all_stages(sitting: Sitting) -> None:
     sitting.log.append("sitting", versions=_versions())
     setting = sitting.setting
     config = setting.config
+    if setting.repeats is not None:
+        sitting.observer.note(f"data '{config.data}': {setting.repeats}")
     twins = _twins(sitting)
     training = Training(sitting.run.path, setting.corpus.path, config.recipe, setting.ladder, config.train_device)
     prior = warm_start(sitting, training, twins)

@@ -10,6 +10,7 @@ from pathlib import Path
 from nas_search.profiler.device import Device
 from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.workload import Workload
+from nas_search.proxies.corpus_size import repeats
 from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.proxies.schedule import check_rungs
 from nas_search.search.budget import parse_budget
@@ -59,6 +60,11 @@ class Setting:
     def confirm_tokens(self) -> int:
         """Training budget of a confirmation."""
         return self.config.confirm_tokens or self.config.tokens
+
+    @property
+    def repeats(self) -> str | None:
+        """What to say of a text that is smaller than the largest training budget."""
+        return repeats(self.config.largest_budget, len(self.corpus.train))
 
 
 def prepare(config: SearchConfig, frozen_table: Path) -> Setting:

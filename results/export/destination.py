@@ -15,10 +15,13 @@ MARK_FILE = "export.json"
 def check_destination(out: Path, formats: Sequence[str]) -> Path:
     """The folder to write, links resolved; its parent is there afterwards.
 
-    Raises InputError for a folder with anything in it that an export in the same ``formats`` did not write, and for the
-    current one or one above it; OSError if the parent cannot be made.
+    Raises InputError for a folder with anything in it that an export in the same ``formats`` did not write, for the
+    current one or one above it, and for a path that leads nowhere; OSError if the parent cannot be made.
     """
-    target = out.expanduser().resolve()
+    try:
+        target = out.expanduser().resolve()
+    except RuntimeError as error:  # nobody's home, or links in a circle
+        raise InputError(f"{out}: no path to a folder: {error}") from None
     if target.exists() and not target.is_dir():
         raise InputError(f"{out}: a file; give a folder for the export")
     if Path.cwd().is_relative_to(target):

@@ -39,7 +39,10 @@ DEAR = (
     "nas_search.profiler.isolated.measure_isolated",
     "nas_search.search.bench.run.run_benchmark",
     "nas_search.search.network_latency.latencies_from",
+    "nas_search.results.evaluation.evaluate.evaluate_network",
     "nas_search.results.train.train_plan",
+    "nas_search.proxies.recall.measure_recall",
+    "nas_search.proxies.zero_cost.zero_cost_proxies",
     "nas_search.results.export.onnx.graphs.prefill_graph",
     "nas_search.results.dashboard.server.make_server",
 )

@@ -101,7 +101,7 @@ def test_a_search_without_twins_says_nothing_of_them(bench: Bench) -> None:
     study = bench.run("run", trials=2, observer=observer)
     assert study.facts is not None and study.facts.twins is None
     assert all(record.scored_as is None and record.trained_as == record.architecture for record in study.records())
-    assert not any("twin" in note for note in observer.notes)
+    assert not any("scored as twins" in note for note in observer.notes)
 
 
 def test_asking_for_cuda_where_there_is_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,11 @@ from nas_search.cli import (
     data,
     devices,
     doctor,
+    evaluate,
     export,
     law,
     profile,
+    recall,
     search,
     study,
     table,
@@ -43,6 +45,7 @@ compare_runs.register(app)
 dashboard.register(app)
 export.register(app)
 train.register(app)
+evaluate.register(app)
 data.register(app)
 architecture.register(app)
 profile.register(app)
@@ -50,6 +53,7 @@ compare.register(app)
 table.register(app)
 law.register(app)
 agreement.register(app)
+recall.register(app)
 bench.register(app)
 devices.register(app)
 doctor.register(app)

@@ -74,7 +74,8 @@ def search(
     hours: Annotated[float | None, typer.Option(help="Propose nothing after this time.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Training tokens of the top rung.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="embedded, or a UTF-8 file, folder, .jsonl or .parquet (default: embedded).")
+        str | None,
+        typer.Option(help="embedded, a text, .jsonl or .parquet file, a folder, or prepared data (default: embedded)."),
     ] = None,
     tokenizer: Annotated[str | None, typer.Option(help="bytes or bpe:SIZE (default: bytes).")] = None,
     workers: Annotated[

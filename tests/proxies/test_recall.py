@@ -1,0 +1,135 @@
+"""Recall: questions that can be answered, the same for every network, and answered by what can look back."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_search.errors import InputError, RunError
+from nas_search.proxies.recall import Recall, accuracy, measure_recall, rate_factor, train_on
+from nas_search.proxies.recall_tasks import NO_ANSWER, TASKS, AssociativeRecall, Needle, Questions
+from nas_search.space.architecture import Architecture
+from nas_search.space.model import HybridLM
+from nas_search.space.operators.registry import operator_types
+
+
+@given(st.integers(1, 6), st.integers(0, 30), st.integers(6, 9), st.integers(0, 99))
+def test_every_answer_follows_its_key_earlier(pairs: int, more: int, kinds: int, seed: int) -> None:
+    task = AssociativeRecall(2 * pairs + 1 + more, pairs, kinds)
+    tokens, answers = task.draw(5, np.random.default_rng(seed))
+    assert tokens.shape == answers.shape == (5, task.length)
+    assert (answers[:, : 2 * pairs] == NO_ANSWER).all() and (answers[:, 2 * pairs :] != NO_ANSWER).all()
+    for row, wanted in zip(tokens, answers, strict=True):
+        known = dict(zip(row[: 2 * pairs : 2], row[1 : 2 * pairs : 2], strict=True))
+        assert len(known) == len(set(known.values())) == pairs
+        assert set(known) <= set(range(kinds)) and set(known.values()) <= set(range(kinds, 2 * kinds))
+        assert [known[key] for key in row[2 * pairs :]] == list(wanted[2 * pairs :])
+        _, times = np.unique(row[2 * pairs :], return_counts=True)
+        assert times.max() - times.min() <= 1
+
+
+@given(st.integers(1, 4), st.integers(0, 50), st.integers(0, 99))
+def test_a_needle_is_early_and_asked_for_late(pairs: int, more: int, seed: int) -> None:
+    task = Needle(8 * pairs + more, pairs, kinds=8)
+    tokens, answers = task.draw(5, np.random.default_rng(seed))
+    assert (answers[:, :-1] == NO_ANSWER).all()
+    for row, answer in zip(tokens, answers[:, -1], strict=True):
+        (early, late) = np.flatnonzero(row == row[-1])
+        assert early < task.length / 4 and late == task.length - 1
+        assert row[early + 1] == answer and 8 <= answer < 16
+        assert (row < 16).sum() == 2 * pairs + 1
+
+
+@pytest.mark.parametrize(
+    ("task", "sizes", "message"),
+    [
+        ("associative", {"length": 16, "pairs": 8}, "8 pairs and a question need a length of 17"),
+        ("associative", {"pairs": 33}, "33 pairs; 1 to 32 are possible"),
+        ("associative", {"pairs": 0}, "0 pairs"),
+        ("needle", {"length": 7}, "a needle of 1 pairs needs a length of 8"),
+    ],
+)
+def test_tasks_that_cannot_be_made(task: str, sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TASKS[task](**sizes)
+
+
+def test_attention_recalls_and_feed_forward_layers_guess() -> None:
+    task = AssociativeRecall(length=16, pairs=2, kinds=16)
+    attention, feed_forward = (
+        measure_recall(Architecture.parse(f"w32 {layer} {layer}"), task, steps=120, seeds=(0,))
+        for layer in ("a[heads=4,kv=4]", "f")
+    )
+    # Attention that has only learned which values there are, and not which belongs to the key, is right in a half.
+    assert attention.mean > 0.3
+    assert feed_forward.mean < 2.5 * feed_forward.chance == 0.15625
+
+
+def test_the_same_seed_gives_the_same_and_every_network_the_same_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+    draw = AssociativeRecall.draw
+
+    def record(task: AssociativeRecall, count: int, rng: np.random.Generator) -> Questions:
+        questions = draw(task, count, rng)
+        seen.append(questions.tokens)
+        return questions
+
+    monkeypatch.setattr(AssociativeRecall, "draw", record)
+    task = AssociativeRecall(length=9, pairs=2, kinds=4)
+    calls: list[tuple[int, int]] = []
+    report = lambda done, total: calls.append((done, total))  # noqa: E731
+    found = [
+        measure_recall(Architecture.parse(text), task, steps=3, seeds=(0, 1), progress=report)
+        for text in ("w16 f", "w16 f", "w16 m2")
+    ]
+    assert found[0] == found[1]
+    assert calls[:6] == [(done, 6) for done in range(1, 7)]
+    first, second, third = (seen[start : start + 7] for start in (0, 7, 14))
+    for one, two, three in zip(first, second, third, strict=True):
+        assert (one == two).all() and (one == three).all()
+    assert not (first[1] == first[4]).all()
+
+
+@pytest.mark.parametrize("code", sorted(operator_types()))
+def test_every_operator_can_be_asked(code: str) -> None:
+    architecture = Architecture.parse(f"w32 vocab=5000 meta=2 {code}")
+    found = measure_recall(architecture, Needle(length=16), steps=1, seeds=(0,))
+    assert found.architecture == architecture.notation
+    assert 0 <= found.mean <= 1 and found.interval is None
+
+
+def test_accuracy_counts_only_what_is_asked() -> None:
+    model = HybridLM(Architecture.parse("w16 vocab=12 f"))
+    tokens = np.arange(6, dtype=np.int64)[None].repeat(40, axis=0)
+    said = model(torch.from_numpy(tokens)).argmax(-1).numpy()
+    answers = np.full_like(tokens, NO_ANSWER)
+    answers[:, 4], answers[:, 5] = said[:, 4], (said[:, 5] + 1) % 12
+    assert accuracy(model, Questions(tokens, answers)) == 0.5
+
+
+def test_a_loss_that_is_not_finite() -> None:
+    model = HybridLM(Architecture.parse("w16 vocab=96 f"))
+    with torch.no_grad():
+        model.embedding.fill_(torch.nan)
+    with pytest.raises(RunError, match="w16 vocab=96 f: the loss became nan after 0 steps of recall"):
+        next(train_on(model, AssociativeRecall(), 5, 0))
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    rates = [rate_factor(step, 200) for step in range(200)]
+    assert rates[:20] == sorted(rates[:20]) and rates[0] == 1 / 20
+    assert set(rates[19:159]) == {1.0}
+    assert rates[160:] == sorted(rates[160:], reverse=True) and 0 < rates[-1] < 0.05
+    assert 0 < rate_factor(0, 1) <= 1
+
+
+def test_the_interval_is_students_within_zero_and_one() -> None:
+    def recall(*accuracies: float) -> Recall:
+        return Recall(
+            architecture="w16 f", task="needle", length=16, pairs=1, steps=1, chance=0.1, accuracies=accuracies
+        )
+
+    assert recall(0.4, 0.5, 0.6).interval == pytest.approx((0.5 - 4.302653 * 0.1 / 3**0.5, 0.5 + 0.248414), abs=1e-5)
+    assert recall(0.9, 1.0).interval == (pytest.approx(0.314690, abs=1e-5), 1.0)
+    assert recall(0.5).interval is None
