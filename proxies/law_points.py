@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas_search.errors import InputError
 from nas_search.frames import read_frame
-from nas_search.proxies.scaling_law import FACTORS, Factor, Matrix, Vector
+from nas_search.proxies.scaling_law import FACTORS, LEAST_VALUE, MOST_VALUE, Factor, Matrix, Vector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,10 @@ COLUMNS = (*FACTORS, LOSS)
 
 @dataclass(frozen=True, eq=False)
 class LawPoints:
-    """The n rows of ``source``: all positive. ``latency_ms`` is only drawn; ``loss_name`` says what ``loss`` is."""
+    """The n rows of ``source``, all from LEAST_VALUE to MOST_VALUE.
+
+    ``latency_ms`` is only drawn; ``loss_name`` says what ``loss`` is.
+    """
 
     source: str
     depth: Vector
@@ -69,7 +72,7 @@ class LawPoints:
 def read_points(path: Path) -> LawPoints:
     """The rows of a CSV or parquet file with the columns ``depth``, ``width``, ``tokens``, ``loss``.
 
-    Others are left alone, but for ``latency_ms``. Raises InputError, with the row, for what is no positive number.
+    Others are left alone, but for ``latency_ms``. Raises InputError, with the row, for what is no such number.
     """
     frame = read_frame(path)
     names = list(map(str, frame.columns))
@@ -91,18 +94,23 @@ def read_points(path: Path) -> LawPoints:
 
 
 def _numbers(column: pd.Series, where: str) -> Vector:
-    """The column's values, all finite and positive. Raises InputError with the first row, from 1, that is not."""
+    """The column's values, all within bounds. Raises InputError with the first row, from 1, that is not."""
     import pandas as pd
     from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_object_dtype, is_string_dtype
 
     kind = column.dtype
     if is_bool_dtype(kind) or not (is_numeric_dtype(kind) or is_object_dtype(kind) or is_string_dtype(kind)):
         raise InputError(f"{where}: holds {kind}, not numbers")
+    if is_object_dtype(kind):  # whole numbers of any length, which only as text become infinite
+        column = column.astype("string")
     values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    bad = np.flatnonzero(~((values >= LEAST_VALUE) & (values <= MOST_VALUE)))
     if len(bad):
         row = int(bad[0])
         cell = column.iloc[row]
         found = "nothing" if pd.isna(cell) else repr(str(cell)[:40])
-        raise InputError(f"{where}: row {row + 1} below the header has {found}; a number above 0 is needed")
+        raise InputError(
+            f"{where}: row {row + 1} below the header has {found}; a number from {LEAST_VALUE:g} to {MOST_VALUE:g} is "
+            f"needed"
+        )
     return np.asarray(values)

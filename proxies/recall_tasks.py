@@ -99,7 +99,7 @@ class Needle(RecallTask):
         """Raises InputError for a task that cannot be made."""
         super().__post_init__()
         if self.length // 4 < 2 * self.pairs:
-            raise InputError(f"recall: a needle of {self.pairs} pairs needs a length of {8 * self.pairs}")
+            raise InputError(f"recall: {self.pairs} pairs for a needle need a length of {8 * self.pairs}")
 
     def draw(self, count: int, rng: np.random.Generator) -> Questions:
         """So many sequences."""

@@ -7,7 +7,9 @@ term: what it adds is part of L0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -27,8 +29,11 @@ FLOOR = "L0"
 INTERVAL = (0.025, 0.975)
 EXPONENTS = (1e-3, 10.0)
 """What a fit may reach; beyond it the data do not tell a value from its bound."""
+LEAST_VALUE, MOST_VALUE = 1e-25, 1e25
+"""Of a factor and of a loss: their powers by any exponent of a fit are numbers, too."""
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Value = Annotated[float, Field(ge=LEAST_VALUE, le=MOST_VALUE)]
 _Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
 
@@ -56,6 +61,12 @@ class Coefficient(_Stored):
     low: _Positive
     high: _Positive
 
+    @model_validator(mode="after")
+    def _is_interval(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low is above high ({self.low:g}, {self.high:g})")
+        return self
+
 
 class LawError(_Stored):
     """How far the law is from ``n`` losses, as shares of them: mean and greatest deviation."""
@@ -76,8 +87,14 @@ class HeldOut(_Stored):
 class Observed(_Stored):
     """The values of a factor in the data: each once, rising, and the geometric mean over all rows."""
 
-    values: Annotated[tuple[_Positive, ...], Field(min_length=1)]
-    mean: _Positive
+    values: Annotated[tuple[_Value, ...], Field(min_length=1)]
+    mean: _Value
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if any(low >= high for low, high in pairwise(self.values)):
+            raise ValueError("values rise, each once")
+        return self
 
 
 class ScalingLaw(_Stored):
@@ -112,6 +129,9 @@ class ScalingLaw(_Stored):
             )
         if not self.resamples or any(len(row) != len(names) for row in self.resamples):
             raise ValueError(f"resamples: rows of {len(names)} coefficients, one row at least")
+        best = [found.value for found in self.coefficients.values()]
+        if not all(math.isfinite(sum(row)) for row in (best, *self.resamples)):
+            raise ValueError("coefficients and resamples: too large to be added up")
         return self
 
     @property

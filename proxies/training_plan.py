@@ -15,6 +15,7 @@ from nas_search.space.architecture import Architecture
 from nas_search.yaml_text import parse_yaml
 
 RECIPE_FILE = "recipe.yaml"
+MOST_TOKENS = 10**18
 MAY_CHANGE = frozenset({"tokens", "device", "corpus"})
 """A training may go on with other values of these."""
 
@@ -32,7 +33,7 @@ class TrainingPlan(BaseModel):
     data: str = EMBEDDED
     tokenizer: str = BYTES
     corpus: str | None = None
-    tokens: int = Field(ge=1)
+    tokens: int = Field(ge=1, le=MOST_TOKENS)
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     recipe: TrainingRecipe = Field(default_factory=lambda: TrainingRecipe.model_validate({}))

@@ -118,6 +118,4 @@ def _loss(confirmed: Confirmation) -> str:
 
 
 def _operators(architecture: Architecture) -> str:
-    titles = [operator.title for operator in architecture.operators]
-    counts = ", ".join(f"{titles.count(title)} {title}" for title in dict.fromkeys(titles))
-    return f"{architecture.depth} ({counts}), width {architecture.width}"
+    return f"{architecture.depth} ({figures.operators(architecture)}), width {architecture.width}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nas_search.profiler.measurement import Measurement, Source
     from nas_search.search.objectives import Limit, Quantity
+    from nas_search.space.architecture import Architecture
 
 NONE = "–"  # noqa: RUF001 (the dash of empty cells)
 
@@ -98,3 +99,9 @@ def size(value_bytes: int) -> str:
 def listing(values: Sequence[float]) -> str:
     """Bits per byte of several seeds."""
     return ", ".join(bits(value) for value in values)
+
+
+def operators(architecture: Architecture) -> str:
+    """How many there are of each kind: ``2 Mamba-2, 4 SwiGLU FFN``."""
+    titles = [operator.title for operator in architecture.operators]
+    return ", ".join(f"{titles.count(title)} {title}" for title in dict.fromkeys(titles))

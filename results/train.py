@@ -73,7 +73,7 @@ def train_plan(plan: TrainingPlan, out: Path, *, progress: Progress, note: Calla
         with RunLock(out / LOCK, "training"):
             _store_or_compare(plan, out)
             done = read_result(out)
-            if done is not None and done.asked_tokens == plan.tokens:
+            if done is not None and done.asked_tokens == plan.tokens and (out / ARCHITECTURE_FILE).is_file():
                 note(f"{out}: trained before")
                 return done
             return _train(plan, corpus, out, device, progress)
@@ -105,7 +105,8 @@ def _claim(out: Path) -> None:
 
 
 def _store_or_compare(plan: TrainingPlan, out: Path) -> None:
-    if (out / RECIPE_FILE).exists():
+    """Where nothing was saved yet, another recipe may be tried."""
+    if any((out / name).exists() for name in (CHECKPOINTS_FOLDER, RESULT_FILE)):
         _compare(plan, read_plan(out), out)
     write_text_atomic(out / RECIPE_FILE, plan.to_yaml())
 

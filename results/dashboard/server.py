@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 def make_server(app: WSGIApplication, host: str, port: int) -> WSGIServer:
     """A server that listens, with a thread for each request; port 0 is any free one.
 
-    Raises InputError if the port is taken or not allowed, or there is no such host.
+    Raises InputError if the port is taken or not allowed, or there is no such host or none is given.
     """
+    if not host:  # would listen everywhere
+        raise InputError("host '': give an address, such as 127.0.0.1, which is this machine alone")
     kind = _Server6 if ":" in host else _Server
     try:
         server = kind((host, port), _Handler)

@@ -38,6 +38,11 @@ class ExportSource:
     notes: tuple[str, ...] = ()
 
     @property
+    def dtype(self) -> str:
+        """The number format of the weights, as transformers calls it; float32 without any."""
+        return "float32" if self.model is None else str(self.model.embedding.dtype).removeprefix("torch.")
+
+    @property
     def weights(self) -> str:
         """``trained``, ``fresh`` or ``none``."""
         if self.model is None:

@@ -113,6 +113,8 @@ def _numbered(study: Study, number: int) -> TrialRecord:
 def _front(study: Study) -> list[TrialRecord]:
     """The searched front. Raises InputError if it is empty."""
     front = study.front()
+    if not front and not study.records():
+        raise InputError(f"{study.run_dir}: there is no proposal yet, so there is nothing to pick")
     if not front:
         raise InputError(
             f"{study.run_dir}: none of {len(study.records())} proposals is within the limits and trained to the top "

@@ -96,6 +96,8 @@ def test_laws_and_pages_are_written(nas_search: Cli, losses: Path, law_file: Pat
     [
         (["no.csv"], "no such file"),
         (["{losses}", "--tokens", "7"], "no row has 7 tokens; there are 1e+06"),
+        (["{losses}", "--tokens", "9" * 400], "--tokens"),
+        (["{losses}", "--out", "x" * 300 + ".json"], "File name too long"),
         (["{losses}", "--out", "law.txt"], "--out law.txt: the name of a file that ends in .json or .html is needed"),
         (["{losses}", "--out", "nowhere/law.json"], "there is no folder nowhere"),
         (["{folder}"], "not a run directory"),
@@ -208,6 +210,7 @@ def test_measured_on_this_machine(nas_search: Cli, law_file: Path, monkeypatch: 
         (["--latency-budget", "9ms", "--workload", "sleep"], "workload 'sleep'"),
         (["--latency-budget", "9ms", "--device", "abacus"], "abacus"),
         (["--latency-budget", "9ms", "--tokens", "7"], "no term of tokens, which was 1e+06 in all data"),
+        (["--latency-budget", "9ms", "--tokens", "9" * 400], "--tokens"),
         (["--latency-budget", "9ms", "--space", "cpuu"], "no search space 'cpuu'"),
         (["--latency-budget", "9ms", "--out", "s.yaml"], "name one with --space"),
         (["--latency-budget", "9ms", "--out", "law.json"], "ends in .html or .yaml is needed"),

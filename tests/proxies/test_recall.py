@@ -47,7 +47,7 @@ def test_a_needle_is_early_and_asked_for_late(pairs: int, more: int, seed: int) 
         ("associative", {"length": 16, "pairs": 8}, "8 pairs and a question need a length of 17"),
         ("associative", {"pairs": 33}, "33 pairs; 1 to 32 are possible"),
         ("associative", {"pairs": 0}, "0 pairs"),
-        ("needle", {"length": 7}, "a needle of 1 pairs needs a length of 8"),
+        ("needle", {"length": 7}, "1 pairs for a needle need a length of 8"),
     ],
 )
 def test_tasks_that_cannot_be_made(task: str, sizes: dict[str, int], message: str) -> None:

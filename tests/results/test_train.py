@@ -2,6 +2,7 @@
 
 import errno
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from nas_search.results.export.source import find_source
 from nas_search.results.train import read_plan, train_plan
 from nas_search.results.training_result import RESULT_FILE, TrainingResult, read_result
 from nas_search.search.lock import RunLock
+from nas_search.space.architecture import Architecture
 
 RECIPE = {"sequence_length": 32, "batch": 2, "warmup_tokens": 256, "validation_tokens": 512, "learning_rate": 5e-3}
 Train = Callable[..., TrainingResult]
@@ -111,10 +113,32 @@ def test_fewer_tokens_are_another_training(train: Train) -> None:
     ("changes", "field"),
     [({"seed": 1}, "seed"), ({"architecture": "w32 a"}, "architecture"), ({"recipe": RECIPE | {"batch": 4}}, "recipe")],
 )
-def test_another_recipe_is_another_folder(train: Train, changes: dict[str, Any], field: str) -> None:
+def test_another_recipe_is_another_folder(train: Train, tmp_path: Path, changes: dict[str, Any], field: str) -> None:
     train()
     with pytest.raises(InputError, match=f"begun with another {field}"):
         train(**changes)
+    shutil.rmtree(tmp_path / "out" / "checkpoints")
+    with pytest.raises(InputError, match=f"begun with another {field}"):
+        train(**changes)
+
+
+def test_where_nothing_was_saved_another_recipe_is_welcome(train: Train) -> None:
+    with pytest.raises(RunError, match="a lower learning rate may help"):
+        train(recipe=RECIPE | {"learning_rate": 1e300})
+    assert train().tokens == 2048
+
+
+def test_killed_before_the_architecture_is_written_it_is_written_later(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Architecture) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Architecture, "to_yaml", killed)
+        train()
+    assert train() == read_result(tmp_path / "out")
+    assert nas_search.load(tmp_path / "out").architecture.notation == "w32 a f m2"
 
 
 def test_a_text_that_changed_is_another_folder(train: Train, fields: dict[str, Any]) -> None:

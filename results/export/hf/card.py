@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nas_search import __version__
 from nas_search.results.export.base import ExportSource
+from nas_search.results.export.card_parts import common_parts
 
 _CARD = """\
 ---
@@ -15,7 +15,7 @@ tags:
 
 # {notation}
 
-A hybrid language model of {parameters:,} parameters: {operators}. From {origin}, written by nas-search {version}.
+A hybrid language model of {parameters} parameters: {operators}. From {origin}, written by nas-search {version}.
 {figures}{notes}
 ## Use
 
@@ -35,13 +35,6 @@ layers cannot go back.
 
 The modelling code is generated from what nas-search runs, under the Apache License 2.0. It is plain PyTorch: kernels
 for particular devices did not come along, so it can be slower than what nas-search measures.
-"""
-_FIGURES = """
-| | |
-|---|---|
-{rows}
-
-Times are those of nas-search's own decoding, not of this folder's.
 """
 _LOAD = """\
 from transformers import AutoModelForCausalLM{and_tokenizer}
@@ -71,20 +64,8 @@ mask.
 
 def model_card(source: ExportSource) -> str:
     """Markdown; figures are those of the source, word for word."""
-    architecture = source.architecture
-    titles = [operator.title for operator in architecture.operators]
-    rows = "\n".join(f"| {name} | {value} |" for name, value in source.figures)
-    return _CARD.format(
-        notation=architecture.notation,
-        parameters=architecture.parameters,
-        operators=", ".join(f"{titles.count(title)} {title}" for title in dict.fromkeys(titles)),
-        origin=source.origin,
-        version=__version__,
-        figures=_FIGURES.format(rows=rows) if rows else "",
-        notes="".join(f"\n{note}\n" for note in source.notes),
-        use=_use(source),
-        tokens=_BYTES if source.tokenizer_name == "bytes" else "",
-    )
+    tokens = _BYTES if source.tokenizer_name == "bytes" else ""
+    return _CARD.format(**common_parts(source), use=_use(source), tokens=tokens)
 
 
 def _use(source: ExportSource) -> str:

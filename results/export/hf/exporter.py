@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas_search.files import write_atomic, write_text_atomic
+from nas_search.files import write_text_atomic
 from nas_search.results.export.base import ExportSource
 from nas_search.results.export.hf.card import model_card
 from nas_search.results.export.hf.json_files import write_configuration, write_generation
@@ -16,6 +16,7 @@ from nas_search.results.export.hf.travelling_code import (
     configuration_code,
     modeling_code,
 )
+from nas_search.results.export.mapping.weights_file import Named, write_weights
 from nas_search.results.winner_files import CARD_FILE, WEIGHTS_FILE
 from nas_search.space.architecture import Architecture
 from nas_search.space.operators.registry import BUILT_IN
@@ -45,22 +46,15 @@ class HuggingFaceExporter:
         architecture = source.architecture
         write_text_atomic(folder / f"{CONFIGURATION_MODULE}.py", configuration_code())
         write_text_atomic(folder / f"{MODELING_MODULE}.py", modeling_code(architecture))
-        write_configuration(folder, architecture, "float32" if source.model is None else _dtype(source.model))
+        write_configuration(folder, architecture, source.dtype)
         write_generation(folder)
         write_text_atomic(folder / CARD_FILE, model_card(source))
         if source.tokenizer is not None:
             write_tokenizer(source.tokenizer, folder)
         if source.model is not None:
-            write_atomic(folder / WEIGHTS_FILE, _weights(source.model))
+            named = _named_weights(source.model)
+            write_weights(folder / WEIGHTS_FILE, named, named)
 
 
-def _weights(model: HybridLM) -> bytes:
-    from safetensors.torch import save
-
-    named = model.named_parameters()
-    tensors = {_NAMES.get(name, f"model.{name}"): weight.detach().cpu().contiguous() for name, weight in named}
-    return save(tensors, {"format": "pt"})
-
-
-def _dtype(model: HybridLM) -> str:
-    return str(model.embedding.dtype).removeprefix("torch.")
+def _named_weights(model: HybridLM) -> list[Named]:
+    return [(_NAMES.get(name, f"model.{name}"), weight) for name, weight in model.named_parameters()]

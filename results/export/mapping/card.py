@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_search import __version__
 from nas_search.results.export.base import ExportSource
+from nas_search.results.export.card_parts import common_parts
 
 _CARD = """\
 ---
@@ -18,9 +18,9 @@ tags:
 
 # {notation}
 
-A language model of {parameters:,} parameters: {operators}. From {origin}, written by nas-search {version} in the
+A language model of {parameters} parameters: {operators}. From {origin}, written by nas-search {version} in the
 format `{format}`.
-{figures}{notes}
+{figures}{notes}{no_weights}
 ## Use
 
 {use}
@@ -28,13 +28,6 @@ format `{format}`.
 ## What is exact
 
 {remarks}
-"""
-_FIGURES = """
-| | |
-|---|---|
-{rows}
-
-Times are those of nas-search's own decoding, not of this folder's.
 """
 _NO_WEIGHTS = "\nThere are no weights in this folder, only what a network of this kind is made of.\n"
 _BYTES = (
@@ -54,18 +47,10 @@ class CardText:
 
 def card(source: ExportSource, text: CardText) -> str:
     """Markdown; figures are those of the source, word for word."""
-    architecture = source.architecture
-    titles = [operator.title for operator in architecture.operators]
-    rows = "\n".join(f"| {name} | {value} |" for name, value in source.figures)
     return _CARD.format(
-        notation=architecture.notation,
-        parameters=architecture.parameters,
-        operators=", ".join(f"{titles.count(title)} {title}" for title in dict.fromkeys(titles)),
-        origin=source.origin,
-        version=__version__,
+        **common_parts(source),
         format=text.format,
-        figures=_FIGURES.format(rows=rows) if rows else "",
-        notes="".join(f"\n{note}\n" for note in source.notes) + (_NO_WEIGHTS if source.model is None else ""),
+        no_weights=_NO_WEIGHTS if source.model is None else "",
         use=text.use.strip(),
         remarks="\n".join([*(f"- {remark}" for remark in text.remarks), *_tokens(source)]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nas_search.files import write_text_atomic
 from nas_search.results.export.base import ExportSource
@@ -15,9 +15,6 @@ from nas_search.results.export.mapping.own_weights import OwnWeights
 from nas_search.results.export.mapping.weights_file import Named, write_weights
 from nas_search.results.winner_files import CARD_FILE, WEIGHTS_FILE
 from nas_search.space.architecture import Architecture
-
-if TYPE_CHECKING:
-    from nas_search.space.model import HybridLM
 
 Config = dict[str, Any]
 Renaming = Callable[[OwnWeights], Iterable[Named]]
@@ -41,8 +38,7 @@ def common_config(architecture: Architecture) -> Config:
 
 def write_folder(source: ExportSource, folder: Path, config: Config, text: CardText) -> None:
     """Everything but the weights."""
-    dtype = "float32" if source.model is None else dtype_of(source.model)
-    config = common_config(source.architecture) | config | {"dtype": dtype}
+    config = common_config(source.architecture) | config | {"dtype": source.dtype}
     write_json(folder / "config.json", config)
     write_generation(folder, use_cache=config["use_cache"])
     if source.tokenizer is not None:
@@ -53,8 +49,3 @@ def write_folder(source: ExportSource, folder: Path, config: Config, text: CardT
 def write_renamed(own: OwnWeights, folder: Path, renaming: Renaming) -> None:
     """The weights under the names that ``renaming`` gives them."""
     write_weights(folder / WEIGHTS_FILE, renaming(own.shapes()), renaming(own))
-
-
-def dtype_of(model: HybridLM) -> str:
-    """The number format of the weights, as transformers calls it."""
-    return str(model.embedding.dtype).removeprefix("torch.")

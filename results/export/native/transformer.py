@@ -14,6 +14,7 @@ from nas_search.results.export.mapping.misfit import (
     blocks,
     check_alike,
     check_kinds,
+    of_kind,
     one_setting,
 )
 from nas_search.results.export.mapping.operator_weights import attention_weights, ffn_weights
@@ -43,6 +44,9 @@ class Family:
 
     def config(self, architecture: Architecture) -> Config:
         """Settings of the model class. Raises Misfit."""
+        if FULL[0] not in self.kinds:
+            for each in of_kind(architecture, FULL):
+                raise each.misfit(f"in {self.title} all attention has a window; format llama has none")
         check_kinds(architecture, (*self.kinds, FeedForward), self.title)
         layers = blocks(architecture, self.title)
         mixers = [layer.mixer for layer in layers]

@@ -9,7 +9,7 @@ import typer
 from nas_search.cli.console import Json, print_json
 from nas_search.cli.group import add_group
 from nas_search.cli.law_choose import choose
-from nas_search.cli.law_input import DATA, LAW, PAGE, fitted_law, law_points
+from nas_search.cli.law_input import DATA, LAW, MOST_TOKENS, PAGE, fitted_law, law_points
 from nas_search.cli.output import check_targets, write_target
 
 
@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
 def fit(
     data: Annotated[Path, typer.Argument(metavar="RUN|TABLE", help=DATA)],
     tokens: Annotated[
-        int | None, typer.Option(help="Take only the losses after so many training tokens (default: all).", min=1)
+        int | None,
+        typer.Option(help="Take only the losses after so many training tokens (default: all).", min=1, max=MOST_TOKENS),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the starts and of the bootstrap.", min=0, max=2**32 - 1)] = 0,
     out: Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from nas_search.cli.console import Json, print_json, stderr
 from nas_search.cli.doctor import StrictKernels
-from nas_search.cli.law_input import PAGE, SPACE, read_law
+from nas_search.cli.law_input import MOST_TOKENS, PAGE, SPACE, read_law
 from nas_search.cli.options import WORKLOAD, DeviceName, Seed, check_kernels_of
 from nas_search.cli.output import check_targets, write_target
 from nas_search.cli.progress import progress_bar
@@ -51,7 +51,10 @@ def choose(
         str | None, typer.Option(help="Space of a second stage, whose operators are searched for; see --out.")
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option(help="Predict the loss after so many (default: the most in the law's data).", min=1)
+        int | None,
+        typer.Option(
+            help="Predict the loss after so many (default: the most in the law's data).", min=1, max=MOST_TOKENS
+        ),
     ] = None,
     seed: Seed = 0,
     strict_kernels: StrictKernels = False,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nas_search.proxies.scaling_law import ScalingLaw
 
 LAW, PAGE, SPACE = ".json", ".html", ".yaml"
+MOST_TOKENS = 10**18
 DATA = (
     "A run directory, or a .csv or .parquet table with the columns depth (in operators), width, tokens and loss, and "
     "latency_ms if there are latencies."

@@ -12,7 +12,11 @@ def check_target(out: Path) -> None:
     """Raise InputError for what cannot become a file, before hours are spent on its content."""
     if not out.parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.parent}")
-    if out.exists() and not out.is_file():
+    try:
+        is_something_else = out.exists() and not out.is_file()
+    except OSError as error:  # a name that is too long
+        raise InputError(f"--out {str(out)[:200]}: {error.strerror}") from None
+    if is_something_else:
         raise InputError(f"--out {out}: not a file that can be replaced; give the name of a new one")
     if not os.access(out.parent, os.W_OK):
         raise InputError(f"--out {out}: nothing can be written into {out.parent}")

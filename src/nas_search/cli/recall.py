@@ -66,8 +66,8 @@ def _document(found: "Recall") -> dict[str, object]:
 def _print(found: "list[Recall]", names: list[str]) -> None:
     console, first = stdout(), found[0]
     console.print(
-        f"{first.task} recall: {first.length} tokens, {first.pairs} pairs, {first.steps} steps; a guess is right in "
-        f"{first.chance:.1%}",
+        f"{first.task} recall: {first.length} tokens, {first.pairs} pair{'s' * (first.pairs > 1)}, {first.steps} steps;"
+        f" a guess is right in {first.chance:.1%}",
         style="bold",
         markup=False,
     )

@@ -31,7 +31,7 @@ def train(
 
     plan = read_plan(recipe)
     if tokens is not None:
-        plan = plan.model_copy(update={"tokens": tokens})
+        plan = plan.checked(plan.model_dump() | {"tokens": tokens}, "command line")
     console = stderr()
     _announce(plan)
     try:

@@ -129,6 +129,27 @@ def test_an_occupied_folder_is_left_alone(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("out", ["~nobody-is-called-so/out", "loop", "loop/out"])
+def test_a_path_that_leads_nowhere_is_bad_input(out: str, free_cwd: Path) -> None:
+    os.chdir(free_cwd)
+    Path("loop").symlink_to("loop")
+    with pytest.raises(InputError, match=out):
+        export("w64 a f", out, "yaml")
+    assert [path.name for path in free_cwd.iterdir()] == ["loop"]
+
+
+def test_a_network_that_does_not_fit_into_memory_is_a_run_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(architecture: Architecture) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("nas_search.space.model.HybridLM", too_large)
+    with pytest.raises(RunError, match="fresh weights of w64 a f: out of memory"):
+        export("w64 a f", tmp_path / "out", "hf")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_is_not_overwritten(kept_run: Path, contents: Contents) -> None:
     before = contents(kept_run)
     for out in (kept_run, kept_run / "checkpoints"):
