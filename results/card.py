@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from nas_search.search.study import Study
     from nas_search.search.trial import Confirmation, TrialRecord
 
+BRIEFLY = "briefly, to rank architectures: expect text that looks right and makes no sense."
 _CARD = """\
 # {architecture}
 
 A hybrid language model found by nas-search{limits}.
-{trained} briefly, to rank architectures: expect text that looks right and makes no sense.
+{trained} {briefly}
 
 | | |
 |---|---|
@@ -50,6 +51,7 @@ def winner_card(study: Study, winner: TrialRecord, confirmed: Confirmation, fold
         architecture=winner.architecture,
         limits=_limits(study),
         trained="It was trained" if twin is None else "Its twin was trained",
+        briefly=BRIEFLY,
         rows="\n".join(f"| {name} | {value} |" for name, value in card_rows(study, winner, confirmed)),
         best_seed=confirmed.best.seed,
         n_seeds=len(confirmed.scores),

@@ -74,4 +74,4 @@ def repeats_within(law: ScalingLaw, block: tuple[OperatorSpec, ...]) -> tuple[in
         )
     if most - least < DEFAULT_DEPTHS:
         return tuple(range(least, most + 1))
-    return tuple(map(int, np.unique(np.geomspace(least, most, DEFAULT_DEPTHS).round())))
+    return tuple(map(int, np.unique(np.geomspace(float(least), float(most), DEFAULT_DEPTHS).round())))

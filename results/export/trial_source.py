@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas_search.errors import InputError
 from nas_search.results import figures
-from nas_search.results.card import card_rows
+from nas_search.results.card import BRIEFLY, card_rows
 from nas_search.results.export.base import ExportSource
 from nas_search.results.export.fresh import with_fresh_weights
 from nas_search.results.view import RunView
@@ -71,7 +71,8 @@ class PickedTrial:
 
         model, _ = read_model(self.architecture, path)
         which = ("weights", f"those of seed {confirmed.best.seed}, the best of {len(confirmed.scores)}")
-        return replace(source, model=model, trained=True, figures=(*source.figures, which))
+        notes = (*source.notes, f"It was trained {BRIEFLY}")
+        return replace(source, model=model, trained=True, figures=(*source.figures, which), notes=notes)
 
     def _no_weights(self) -> str:
         kept = [str(record.number) for record in self.study.records() if weights_file(self.study, record)]

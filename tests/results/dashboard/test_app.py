@@ -97,3 +97,5 @@ def test_it_is_served_to_this_machine_and_a_second_one_is_told(
 def test_an_unknown_host_is_bad_input(app: WSGIApplication) -> None:
     with pytest.raises(InputError, match="host '::nowhere': "):
         make_server(app, "::nowhere", 0)
+    with pytest.raises(InputError, match=r"host '': give an address, such as 127\.0\.0\.1"):
+        make_server(app, "", 0)

@@ -134,6 +134,12 @@ def test_a_run_without_feasible_trial_has_nothing_to_pick(hopeless_run: Path) ->
     assert pick(hopeless_run, "trial=3").state == "over_limit"
 
 
+def test_a_run_that_has_not_begun_has_nothing_to_pick(tmp_path: Path) -> None:
+    run = make_study(tmp_path, proposals=0, unfinished=True).run_dir
+    with pytest.raises(InputError, match=r"there is no proposal yet, so there is nothing to pick$"):
+        pick(run, "knee")
+
+
 def test_an_unfinished_run_has_no_winner(unfinished_run: Path) -> None:
     with pytest.raises(InputError, match="no trial is confirmed, so there is no winner yet; 'nas-search resume"):
         pick(unfinished_run, "winner")
