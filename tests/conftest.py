@@ -12,6 +12,17 @@ settings.load_profile("reproducible")
 KERNEL_PACKAGES = ("flash_attn", "mamba_ssm", "selective_scan_cuda", "causal_conv1d", "fla")
 
 
+@pytest.fixture(scope="session")
+def modules_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Transformers copies modelling code to run it: not into the user's home, but one place for all tests."""
+    import transformers.dynamic_module_utils as dynamic
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamic, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
+        patch.setattr(sys, "path", list(sys.path))
+        yield
+
+
 @pytest.fixture
 def fresh_kernels() -> Iterator[None]:
     """Nobody remembers which kernels could be loaded, before and after."""

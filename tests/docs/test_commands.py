@@ -34,11 +34,11 @@ def there(
     """In a workspace of one's own, with stand-ins for what takes minutes."""
     here = Path(shutil.copytree(workspace, tmp_path / "here", symlinks=True))
     monkeypatch.chdir(here)
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path))
     stand_in(monkeypatch, here)
     return here
 
 
+@pytest.mark.usefixtures("modules_cache")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_works(page: Path, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in blocks(page):

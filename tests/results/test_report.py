@@ -1,7 +1,5 @@
 """report.html: well-formed, self-contained, complete, honest."""
 
-import base64
-import gzip
 import json
 import re
 from dataclasses import replace
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packed_page import unpacked
 from study_maker import CHECK, make_study
 
 from nas_search.results import figures
@@ -60,13 +59,6 @@ def html(study: Study) -> str:
 @pytest.fixture(scope="module")
 def page(html: str) -> Page:
     return Page(html)
-
-
-def unpacked(html: str, identifier: str) -> str:
-    """What a script of the page finds under the identifier."""
-    found = re.search(rf'<script type="text/plain" id="{identifier}">([^<]*)</script>', html)
-    assert found is not None
-    return gzip.decompress(base64.b64decode(found[1])).decode()
 
 
 def report_of(study: Study) -> str:

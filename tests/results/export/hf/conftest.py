@@ -1,7 +1,7 @@
 """Networks of ours, and the same as transformers loads them."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from exported import Pair, export
 
 
-@pytest.fixture(scope="session", autouse=True)
-def modules_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Transformers copies modelling code before it runs it: not into the user's home."""
-    import transformers.dynamic_module_utils as dynamic
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamic, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
-        patch.setattr(sys, "path", list(sys.path))
-        yield
+@pytest.fixture(autouse=True)
+def _no_code_in_the_home(modules_cache: None) -> None:
+    """Whatever is loaded here brings its modelling code."""
 
 
 @pytest.fixture(scope="session")
