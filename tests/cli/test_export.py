@@ -101,6 +101,7 @@ def test_notes_are_told(nas_search: Cli, tmp_path: Path) -> None:
         (["RUN", "--out", "OUT", "--format", "yaml", "--pick", "budget=1us"], "no member of the front is within"),
         (["RUN", "--out", "RUN", "--format", "yaml"], "not empty and no earlier export"),
         (["missing", "--list"], "missing"),
+        (["w64 (a f)x2", "--list", "--out", "x"], "--list writes nothing"),
         ([], "RUN|ARCH"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_search import __version__
 from nas_search.results.export.base import ExportSource
+from nas_search.results.export.card_parts import common_parts
 from nas_search.results.export.onnx.graphs import (
     PREFILL_FILE,
     STEP_FILE,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _CARD = """\
 # {notation}
 
-A hybrid language model of {parameters:,} parameters: {operators}. From {origin}, written by nas-search {version}.
+A hybrid language model of {parameters} parameters: {operators}. From {origin}, written by nas-search {version}.
 {figures}{notes}
 ## Files
 
@@ -66,13 +67,6 @@ _CACHES = """
 `cache` holds keys and values. That of full attention grows by a token with each step, without an upper limit; that of a
 window has a fixed size. `memory` and `inputs` are the state of recurrent layers and the last inputs of convolutions.
 """
-_FIGURES = """
-| | |
-|---|---|
-{rows}
-
-Times are those of nas-search's own decoding, not of this folder's.
-"""
 _USE = """\
 import numpy as np
 from onnxruntime import InferenceSession
@@ -95,17 +89,9 @@ def model_card(source: ExportSource, network: HybridLM, difference: float) -> st
     from onnxruntime import __version__ as onnxruntime
 
     architecture = source.architecture
-    titles = [operator.title for operator in architecture.operators]
-    rows = "\n".join(f"| {name} | {value} |" for name, value in source.figures)
     has_state = len(step_signature(network).inputs) > 2
     return _CARD.format(
-        notation=architecture.notation,
-        parameters=architecture.parameters,
-        operators=", ".join(f"{titles.count(title)} {title}" for title in dict.fromkeys(titles)),
-        origin=source.origin,
-        version=__version__,
-        figures=_FIGURES.format(rows=rows) if rows else "",
-        notes="".join(f"\n{note}\n" for note in source.notes),
+        **common_parts(source),
         prefill=PREFILL_FILE,
         step=STEP_FILE,
         weights=WEIGHTS_FILE,

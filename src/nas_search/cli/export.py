@@ -48,6 +48,8 @@ def export(
     from nas_search.results.export.source import find_source
 
     if list_formats:
+        if out is not None or formats or no_weights:
+            raise InputError("--list writes nothing; leave out --out, --format and --no-weights, or --list")
         _list(find_source(what, pick), json=json)
         return
     exporters = named_exporters(formats or [])
