@@ -1,20 +1,15 @@
 """``nas-search export`` and ``nas-search train`` on the command line."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from heavy_imports import imported
+from study_maker import make_study
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "results"))
-
-from study_maker import make_study  # noqa: E402
-
-import nas_search as package  # noqa: E402
-from nas_search.results.export.registry import EXPORTERS  # noqa: E402
+import nas_search as package
+from nas_search.results.export.registry import EXPORTERS
 
 Cli = Callable[..., Any]
 HEAVY = {"torch", "transformers", "onnx", "onnxruntime", "onnxscript", "fla", "pandas", "optuna", "plotly", "scipy"}
@@ -30,22 +25,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "arguments", [["export", "--help"], ["train", "--help"], ["export", "w64 (d f m2 f)x2", "--list"]]
 )
 def test_answers_without_heavy_imports(arguments: list[str]) -> None:
-    code = (
-        "import sys\nsys.argv = ['nas-search', *sys.argv[1:]]\nfrom nas_search.cli.main import main\n"
-        f"try:\n    main()\nfinally:\n    print('heavy:', *sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    assert done.stderr.strip().splitlines()[-1] == "heavy:"
+    assert imported(arguments, HEAVY) == set()
 
 
 def test_listing_the_formats_of_a_run_imports_no_torch(run: Path) -> None:
-    code = (
-        "import sys\nsys.argv = ['nas-search', *sys.argv[1:]]\nfrom nas_search.cli.main import main\n"
-        "try:\n    main()\nfinally:\n    print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
-    )
     arguments = ["export", str(run), "--pick", "knee", "--list"]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    assert imported(arguments, {"torch", "transformers", "onnx"}) == set()
 
 
 def test_list_mentions_every_format_and_why_one_does_not_fit(nas_search: Cli) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from trained_like import trained_like
 
 from nas_search.proxies.tokenizer import ByteTokenizer
 from nas_search.results.export.base import ExportSource
@@ -52,18 +53,6 @@ NETWORKS = [
     ("qwen3_next", "w64 vocab=97 untied (gd[expand_v=2,head_dim=16,conv=3] f)x2"),
 ]  # fmt: skip
 every_network = pytest.mark.parametrize(("name", "notation"), NETWORKS)
-
-
-def trained_like(notation: str) -> HybridLM:
-    """No weight at a value that would hide it, and a stream so small that the eps of norms counts."""
-    model = HybridLM(Architecture.parse(notation)).eval().requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    for weight in model.parameters():
-        weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
-    for name, weight in model.named_parameters():
-        if name in {"embedding", "meta_tokens"} or name.endswith("out_proj.weight"):
-            weight.mul_(0.02)
-    return model
 
 
 def export(native: NativeFormat, model: HybridLM, folder: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
+from trained_like import trained_like
 
 from nas_search.errors import InputError
 from nas_search.results.export.base import ExportSource
@@ -119,18 +120,6 @@ def test_their_rounding_gives_the_ffn_back(width: int) -> None:
 def export(model: HybridLM, folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     EXPORTER.write(ExportSource(architecture=model.architecture, origin="a test", model=model), folder)
     return json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
-
-
-def trained_like(notation: str) -> HybridLM:
-    """No weight at a value that would hide it, and a stream so small that the eps of norms counts."""
-    model = HybridLM(Architecture.parse(notation)).eval().requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    for weight in model.parameters():
-        weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
-    for name, weight in model.named_parameters():
-        if name in {"embedding", "meta_tokens"} or name.endswith("out_proj.weight"):
-            weight.mul_(0.02)
-    return model
 
 
 @pytest.mark.parametrize("notation", NETWORKS)
