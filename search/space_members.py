@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from nas_search.proxies.twin import TwinRule
 from nas_search.search.architecture_features import architecture_features
 from nas_search.search.goals import Goals, Predict
 from nas_search.search.problem import FloatArray, Prospect
-from nas_search.space.architecture import Architecture
+from nas_search.space.architecture import Architecture, fingerprint_of
 from nas_search.space.genome import Genome
 from nas_search.space.search_space import SearchSpace
+
+_KEPT = 4096
+"""So many architectures are kept: a proposal asks several times for the same ones."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +33,32 @@ class SpaceMembers:
     def prospects(self, genomes: Sequence[Genome]) -> list[Prospect]:
         """What is known of the members that any genomes, repaired, build; in their order."""
         normal = [self.space.canonical(self.space.repair(genome)) for genome in genomes]
-        architectures = [self._architecture(genome) for genome in normal]
+        architectures = [self._built(genome) for genome in normal]
         figures = self.goals.figures(architectures, self.predict)
         return [self._prospect(*one) for one in zip(normal, architectures, figures, strict=True)]
 
     def features(self, genomes: Sequence[Genome]) -> FloatArray:
         """[n, k] what :meth:`architecture_features` finds in members (canonical genomes)."""
-        return self.architecture_features([self._architecture(genome) for genome in genomes])
+        return self.architecture_features([self._built(genome) for genome in genomes])
 
     def architecture_features(self, architectures: Sequence[Architecture]) -> FloatArray:
         """[n, k] features of architectures of the space, whatever width their genomes have here."""
         return architecture_features(architectures, self.space)
 
     def _prospect(self, genome: Genome, architecture: Architecture, figures: dict[str, float]) -> Prospect:
+        notation = architecture.notation  # found once: it is the shortest of many
         return Prospect(
             genome=genome,
-            architecture=architecture.notation,
-            fingerprint=architecture.fingerprint,
+            architecture=notation,
+            fingerprint=fingerprint_of(notation),
             parameters=architecture.parameters,
             figures=figures,
             scored_as=None if self.twins is None else self.twins.twin(architecture).notation,
         )
+
+    @cached_property
+    def _built(self) -> Callable[[Genome], Architecture]:
+        return lru_cache(maxsize=_KEPT)(self._architecture)
 
     def _architecture(self, genome: Genome) -> Architecture:
         """With the widest width that meets the limits where the width is derived; the narrowest if none does."""

@@ -32,6 +32,11 @@ Operators = Annotated[
 ]
 
 
+def fingerprint_of(notation: str) -> str:
+    """The fingerprint of the architecture with this canonical notation."""
+    return hashlib.sha256(notation.encode()).hexdigest()[:16]
+
+
 class Architecture(BaseModel):
     """Width, operators in order, vocabulary, meta tokens and whether the head shares the embedding.
 
@@ -102,7 +107,7 @@ class Architecture(BaseModel):
     @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that are equal exactly for architectures that build the same network."""
-        return hashlib.sha256(self.notation.encode()).hexdigest()[:16]
+        return fingerprint_of(self.notation)
 
     @property
     def depth(self) -> int:

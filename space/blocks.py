@@ -5,6 +5,7 @@ Operators are notations here, so that sequences are cheap to compare; the search
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final
 
@@ -24,6 +25,7 @@ def ratio_counts(ratio: str) -> tuple[int, int]:
     return counts
 
 
+@lru_cache(maxsize=8192)
 def build_block(stage: StagePlan, ffn: str) -> Block:
     """The operators of one block: n times the first mixer, m times the second, FFNs by the stage's policy."""
     first, second = ratio_counts(stage.ratio)
