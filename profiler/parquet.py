@@ -12,6 +12,10 @@ import pyarrow.parquet as pq
 
 from nas_search.errors import InputError
 from nas_search.files import write_atomic
+from nas_search.parquet_file import MIB, Bounds, read_parquet
+
+# The largest table has some thousand rows.
+_BOUNDS = Bounds(16 * MIB, 1 << 18, 256 * MIB)
 
 
 def write_rows(columns: Sequence[Any], schema: pa.Schema, metadata: Mapping[bytes, Any], path: Path) -> None:
@@ -36,7 +40,7 @@ def read_rows(path: Path, schema: pa.Schema, key: bytes, what: str) -> tuple[pa.
         raise InputError(f"{what} {path}: its columns are not those of a {what}")
     try:
         metadata = json.loads(encoded)
-    except ValueError:
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise InputError(f"{what} {path}: its metadata is damaged")
@@ -45,12 +49,9 @@ def read_rows(path: Path, schema: pa.Schema, key: bytes, what: str) -> tuple[pa.
 
 def _read_parquet(path: Path, what: str) -> pa.Table:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{what} {path}: {error.strerror or error}") from None
-    try:
-        # read_table would import pandas. A pool of threads that has hardly begun can abort a process that ends.
-        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        return read_parquet(path, _BOUNDS)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        if isinstance(error, OSError) and error.strerror:  # of the file system, not of Arrow
+            raise InputError(f"{what} {path}: {error.strerror}") from None
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{what} {path}: not a readable parquet file ({reason})") from None

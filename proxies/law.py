@@ -62,6 +62,7 @@ def fit_law(
     return ScalingLaw(
         source=points.source,
         loss=points.loss_name,
+        corpus=points.corpus,
         rows=len(points),
         observed={factor: _observed(points.column(factor)) for factor in FACTORS},
         dropped=tuple(factor for factor in FACTORS if factor not in factors),

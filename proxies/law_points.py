@@ -25,7 +25,8 @@ COLUMNS = (*FACTORS, LOSS)
 class LawPoints:
     """The n rows of ``source``, all from LEAST_VALUE to MOST_VALUE.
 
-    ``latency_ms`` is only drawn; ``loss_name`` says what ``loss`` is.
+    ``latency_ms`` is only drawn; ``loss_name`` says what ``loss`` is. ``corpus`` is the hash of the text, if
+    it is known.
     """
 
     source: str
@@ -35,6 +36,7 @@ class LawPoints:
     loss: Vector
     latency_ms: Vector | None = None
     loss_name: str = LOSS
+    corpus: str | None = None
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -58,6 +60,7 @@ class LawPoints:
             loss=self.loss[rows],
             latency_ms=None if self.latency_ms is None else self.latency_ms[rows],
             loss_name=self.loss_name,
+            corpus=self.corpus,
         )
 
     def at_tokens(self, tokens: float) -> LawPoints:

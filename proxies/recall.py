@@ -7,17 +7,19 @@ does so much sooner than with AdamW.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_search.errors import RunError
 from nas_search.proxies.optimizers import make_optimizers, set_rate
-from nas_search.proxies.recall_tasks import NO_ANSWER, Questions, RecallTask
+from nas_search.proxies.recall_result import RecallResult, RecallScore
+from nas_search.proxies.recall_tasks import NO_ANSWER, Questions, RecallTask, parse_task
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.schedule import decay_factor
 from nas_search.space.architecture import Architecture
@@ -31,10 +33,8 @@ _HELD_OUT_STREAM = 1
 Progress = Callable[[int, int], None]
 
 
-class Recall(BaseModel):
-    """The share of questions about held-out sequences that was answered right, for each seed."""
-
-    model_config = ConfigDict(frozen=True)
+class Recall(RecallScore):
+    """The score of an architecture, with all that it depends on."""
 
     architecture: str
     task: str
@@ -42,23 +42,6 @@ class Recall(BaseModel):
     pairs: int
     steps: int
     chance: float
-    accuracies: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Over seeds."""
-        return float(np.mean(self.accuracies))
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % of the mean over trainings by Student's t, within 0 and 1; None with one seed."""
-        n = len(self.accuracies)
-        if n < 2:
-            return None
-        from scipy.stats import t
-
-        half = float(t.ppf(0.975, n - 1) * np.std(self.accuracies, ddof=1) / np.sqrt(n))
-        return max(0.0, self.mean - half), min(1.0, self.mean + half)
 
 
 def measure_recall(
@@ -75,14 +58,10 @@ def measure_recall(
     Meta tokens, head and operators are the architecture's. ``progress`` is called after each step with the steps done,
     and those of all seeds. Raises RunError if a loss is not finite.
     """
-    network = architecture.model_copy(update={"vocabulary": task.vocabulary})
-    held_out = task.draw(HELD_OUT, np.random.default_rng([_HELD_OUT_STREAM, 0]))
     accuracies = []
     for place, seed in enumerate(seeds):
-        model = HybridLM(network, seed=seed).to(device)
-        for done in train_on(model, task, steps, seed):
-            progress(place * steps + done, len(seeds) * steps)
-        accuracies.append(accuracy(model, held_out))
+        report = partial(_report, progress, place * steps, len(seeds) * steps)
+        accuracies.append(train_recall(architecture, task, steps, seed, device=device, progress=report))
     return Recall(
         architecture=architecture.notation,
         task=task.name,
@@ -92,6 +71,38 @@ def measure_recall(
         chance=1 / task.kinds,
         accuracies=tuple(accuracies),
     )
+
+
+def train_recall(
+    architecture: Architecture,
+    task: RecallTask,
+    steps: int,
+    seed: int,
+    *,
+    device: str = "cpu",
+    progress: Progress = lambda done, total: None,
+) -> float:
+    """Train once, and return the share of questions about held-out sequences that are answered right.
+
+    ``progress`` is called after each step. Raises RunError if a loss is not finite.
+    """
+    model = HybridLM(architecture.model_copy(update={"vocabulary": task.vocabulary}), seed=seed).to(device)
+    for done in train_on(model, task, steps, seed):
+        progress(done, steps)
+    return accuracy(model, task.draw(HELD_OUT, np.random.default_rng([_HELD_OUT_STREAM, 0])))
+
+
+def recall_result(
+    architecture: Architecture, task: str, *, pairs: int, steps: int, seed: int, device: str, progress: Progress
+) -> RecallResult:
+    """What :func:`train_recall` gives for a task, by its name as an objective; a loss that is not finite fails."""
+    started = time.perf_counter()
+    try:
+        found = train_recall(architecture, parse_task(task, pairs), steps, seed, device=device, progress=progress)
+        failure = None
+    except RunError as error:
+        found, failure = None, str(error)
+    return RecallResult(task=task, seed=seed, accuracy=found, seconds=time.perf_counter() - started, failure=failure)
 
 
 def train_on(model: HybridLM, task: RecallTask, steps: int, seed: int) -> Iterator[int]:
@@ -134,3 +145,7 @@ def _asked(model: HybridLM, questions: Questions) -> tuple[Tensor, Tensor]:
     asked = answers != NO_ANSWER
     logits: Tensor = model(tokens)[asked]
     return logits, answers[asked]
+
+
+def _report(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 from nas_search.errors import InputError
 
 NO_ANSWER = -1
+LENGTH_OF_PAIR = 6
+"""Tokens of an associative task for each pair: key and value, and four questions about it."""
+TASK_FORMS = "recall, needle:LENGTH"
+_SHORT = "recall"
+_LENGTH = re.compile(r"[1-9][0-9]{0,6}")
 Ids = NDArray[np.int64]
 
 
@@ -48,6 +54,11 @@ class RecallTask(ABC):
         """Number of different tokens: keys, then values, then filler."""
         return 3 * self.kinds
 
+    @property
+    @abstractmethod
+    def objective(self) -> str:
+        """The task's name as something that a search can ask for; :func:`parse_task` reads it."""
+
     @abstractmethod
     def draw(self, count: int, rng: np.random.Generator) -> Questions:
         """So many sequences."""
@@ -70,6 +81,11 @@ class AssociativeRecall(RecallTask):
     name = "associative"
     length: int = 48
     pairs: int = 8
+
+    @property
+    def objective(self) -> str:
+        """``recall``."""
+        return _SHORT
 
     def draw(self, count: int, rng: np.random.Generator) -> Questions:
         """So many sequences; each key is asked for about as often as the others."""
@@ -101,6 +117,11 @@ class Needle(RecallTask):
         if self.length // 4 < 2 * self.pairs:
             raise InputError(f"recall: {self.pairs} pairs for a needle need a length of {8 * self.pairs}")
 
+    @property
+    def objective(self) -> str:
+        """``needle:256``, with the length."""
+        return f"{self.name}:{self.length}"
+
     def draw(self, count: int, rng: np.random.Generator) -> Questions:
         """So many sequences."""
         keys, values = self._keys_and_values(count, rng)
@@ -115,3 +136,18 @@ class Needle(RecallTask):
 
 
 TASKS: dict[str, type[RecallTask]] = {task.name: task for task in (AssociativeRecall, Needle)}
+
+
+def is_task(text: str) -> bool:
+    """Whether a text is meant to be one of TASK_FORMS."""
+    return text.partition(":")[0] in {_SHORT, Needle.name}
+
+
+def parse_task(text: str, pairs: int = AssociativeRecall.pairs) -> RecallTask:
+    """The task that one of TASK_FORMS asks for; ``recall`` is associative, with so many pairs. Raises InputError."""
+    if text == _SHORT:
+        return AssociativeRecall(length=LENGTH_OF_PAIR * pairs, pairs=pairs)
+    name, _, length = text.partition(":")
+    if name != Needle.name or not _LENGTH.fullmatch(length):
+        raise InputError(f"{text!r} is not one of {TASK_FORMS}, such as needle:512")
+    return Needle(length=int(length))

@@ -75,6 +75,9 @@ class LawError(_Stored):
     mean: _Share
     greatest: _Share
 
+    def __str__(self) -> str:
+        return f"mean {self.mean:.1%}, at most {self.greatest:.1%} (n = {self.n})"
+
 
 class HeldOut(_Stored):
     """The error on larger ones of a law fitted on the ``fitted`` other rows; None if these cannot tell its terms."""
@@ -102,12 +105,14 @@ class ScalingLaw(_Stored):
 
     ``coefficients`` are by name, in the order of :func:`coefficient_names`; so are the rows of ``resamples`` [B, p],
     whose spread is that of the coefficients. ``resampling`` says what was drawn for them. ``dropped`` are the factors
-    that did not vary and have no term. ``loss`` is the name of what is predicted.
+    that did not vary and have no term. ``loss`` is the name of what is predicted, ``corpus`` the hash of the text that
+    was trained on, where that is known.
     """
 
     format: Literal[1] = 1
     source: str
     loss: str
+    corpus: str | None = None
     rows: Annotated[int, Field(ge=1)]
     observed: dict[Factor, Observed]
     dropped: tuple[Factor, ...]
@@ -132,6 +137,11 @@ class ScalingLaw(_Stored):
         best = [found.value for found in self.coefficients.values()]
         if not all(math.isfinite(sum(row)) for row in (best, *self.resamples)):
             raise ValueError("coefficients and resamples: too large to be added up")
+        try:
+            with np.errstate(all="ignore"):
+                self.contributions()
+        except ValidationError:
+            raise ValueError("coefficients and resamples: a term is zero or infinite at its factor's mean") from None
         return self
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from nas_search.errors import InputError
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 TEXT_FIELD = "text"
 _ROWS = 1024
 """Rows of a parquet file that are read at once."""
+LONGEST_LINE = 1 << 28
 _NAMED = 8
 """Fields of a record that a message lists at most."""
 
 
-def jsonl_texts(lines: Iterable[bytes], path: Path, field: str = TEXT_FIELD) -> Iterator[str]:
+def jsonl_texts(file: IO[bytes], path: Path, field: str = TEXT_FIELD) -> Iterator[str]:
     """The field of every line that is not blank. Raises InputError that names file and line."""
-    for number, line in enumerate(lines, 1):
+    for number in count(1):
+        line = file.readline(LONGEST_LINE + 1)
+        if not line:
+            return
+        if len(line) > LONGEST_LINE:  # a few kilobytes can be decompressed to a line that fills the memory
+            raise InputError(f"{path}, line {number}: over {LONGEST_LINE:,} bytes; no document is so long")
         if line.strip():
             yield _json_text(line, f"{path}, line {number}", field)
 
@@ -40,7 +47,7 @@ def parquet_texts(path: Path, field: str = TEXT_FIELD) -> Iterator[tuple[str, fl
                 read = (row + len(batch)) / rows
                 yield from ((text, read) for text in _column_texts(batch.column(field), row, path, field))
                 row += len(batch)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter for names of columns
         raise InputError(f"{path}: not a readable parquet file: {_one_line(error)}") from None
 
 
@@ -57,7 +64,7 @@ def arrow_texts(path: Path, field: str = TEXT_FIELD) -> Iterator[tuple[str, floa
                 read = min(1.0, done / size)  # the place in the file is not told
                 yield from ((text, read) for text in _column_texts(batch.column(field), row, path, field))
                 row += len(batch)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable Arrow file: {_one_line(error)}") from None
 
 
@@ -107,11 +114,14 @@ def _check_column(names: list[str], path: Path, field: str) -> None:
 
 def _column_texts(column: pa.Array, first_row: int, path: Path, field: str) -> Iterator[str]:
     """The strings of a column whose first row is ``first_row`` of the file."""
+    import pyarrow as pa
+
     try:
+        column.validate(full=True)  # texts of a damaged file can begin and end anywhere
         values: list[object] = column.to_pylist()
-    except UnicodeDecodeError:
-        last = first_row + len(column) - 1
-        raise InputError(f"{path}, rows {first_row} to {last}: column '{field}' holds text that is not UTF-8") from None
+    except (UnicodeDecodeError, pa.ArrowInvalid):
+        rows = f"rows {first_row} to {first_row + len(column) - 1}"
+        raise InputError(f"{path}, {rows}: column '{field}' holds text that is not UTF-8, or is damaged") from None
     for row, value in enumerate(values, first_row):
         if isinstance(value, str):
             yield value

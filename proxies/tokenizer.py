@@ -1,10 +1,11 @@
 """Text to tokens and back: bytes, or a byte-level BPE trained on the text."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +137,33 @@ def load_tokenizer(name: str, folder: Path) -> Tokenizer:
 
     path = folder / TOKENIZER_FILE
     try:
-        return BytePairTokenizer(Model.from_str(path.read_text(encoding="utf-8")))
-    except Exception as error:  # the library raises bare Exception for bad JSON
+        text = path.read_text(encoding="utf-8")
+        _check_kind(json.loads(text))
+        return BytePairTokenizer(Model.from_str(text))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library raises bare Exception for bad JSON, and its panics are not even that
         raise InputError(f"{path}: no readable tokenizer: {' '.join(str(error).split())}") from None
+
+
+_PARTS = {"model": "BPE", "pre_tokenizer": "ByteLevel", "decoder": "ByteLevel"}
+_WITHOUT = ("normalizer", "post_processor", "truncation", "padding", "added_tokens")
+_MODEL_WITHOUT = ("continuing_subword_prefix", "end_of_word_suffix", "unk_token", "dropout")
+
+
+def _check_kind(stored: dict[str, Any]) -> None:
+    """Raise ValueError for anything but a byte-level BPE that fits together.
+
+    The library knows steps that run patterns of a file's own, and panics at merges that do not fit.
+    """
+    model = stored["model"]
+    kinds = {name: stored[name]["type"] for name in _PARTS}
+    more = [name for name in _WITHOUT if stored.get(name)] + [name for name in _MODEL_WITHOUT if model.get(name)]
+    if kinds != _PARTS or more:
+        raise ValueError(f"a {kinds['model']} with {', '.join(more) or kinds['pre_tokenizer']}, not a byte-level BPE")
+    vocabulary = model["vocab"]
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        raise ValueError("its tokens are not numbered from 0 on")
+    for first, second in (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]):
+        if not {first, second, first + second} <= vocabulary.keys():
+            raise ValueError(f"merges {first!r} and {second!r}, which are not all tokens")

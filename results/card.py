@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from nas_search.proxies.twin import times_fewer
 from nas_search.results import figures
+from nas_search.results.markdown import inline, rows
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
+    from nas_search.proxies.recall_result import RecallScore
     from nas_search.search.objectives import Limit, Quantity
     from nas_search.search.study import Study
     from nas_search.search.trial import Confirmation, TrialRecord
@@ -29,7 +32,7 @@ only at equal corpus and tokens.
 {notes}
 ```python
 import nas_search
-model = nas_search.load("{folder}"){remark}
+model = nas_search.load({folder}){remark}
 print(model.generate_text("import ", new_tokens=200))
 ```
 """
@@ -52,11 +55,11 @@ def winner_card(study: Study, winner: TrialRecord, confirmed: Confirmation, fold
         limits=_limits(study),
         trained="It was trained" if twin is None else "Its twin was trained",
         briefly=BRIEFLY,
-        rows="\n".join(f"| {name} | {value} |" for name, value in card_rows(study, winner, confirmed)),
+        rows=rows(card_rows(study, winner, confirmed)),
         best_seed=confirmed.best.seed,
         n_seeds=len(confirmed.scores),
         notes=_notes(study, winner, confirmed),
-        folder=folder,
+        folder=json.dumps(folder),
         remark="" if twin is None else "  # the twin",
     )
 
@@ -74,6 +77,7 @@ def card_rows(study: Study, winner: TrialRecord, confirmed: Confirmation) -> lis
         ("device", study.table.device.description),
         (f"bits per byte{twin}", _loss(confirmed)),
         (f"per seed{twin}", ", ".join(seeds)),
+        *((f"{task}{twin}", _recall(study, score)) for task, score in confirmed.recalls.items()),
         (f"trained on{twin}", f"{confirmed.tokens:,} tokens of {text}"),
         ("parameters", f"{architecture.parameters:,}"),
         ("operators", _operators(architecture)),
@@ -99,7 +103,7 @@ def _limits(study: Study) -> str:
 
 def _limit(study: Study, limit: Limit) -> str:
     budget = study.config.latency_budget
-    return f"{figures.limit(limit)}{f' ({budget})' if budget and limit.quantity == study.goals.main else ''}"
+    return f"{figures.limit(limit)}{f' ({inline(budget)})' if budget and limit.quantity == study.goals.main else ''}"
 
 
 def _notes(study: Study, winner: TrialRecord, confirmed: Confirmation) -> str:
@@ -117,6 +121,14 @@ def _notes(study: Study, winner: TrialRecord, confirmed: Confirmation) -> str:
 def _loss(confirmed: Confirmation) -> str:
     seeds = len(confirmed.scores)
     return f"{figures.bits(confirmed.bits_per_byte)}{f', mean of {seeds} seeds' if seeds > 1 else ', one seed'}"
+
+
+def _recall(study: Study, score: RecallScore) -> str:
+    seeds = len(score.accuracies)
+    return (
+        f"{figures.recall(score)} of answers right after {study.config.recall.steps:,} steps on the task alone, "
+        f"{f'mean of {seeds} seeds' if seeds > 1 else 'one seed'}"
+    )
 
 
 def _operators(architecture: Architecture) -> str:

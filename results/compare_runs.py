@@ -141,6 +141,7 @@ def _require_same(first: Run, other: Run) -> None:
         ("tokenizer", lambda run: run.study.config.tokenizer),
         ("tokens of the top rung", lambda run: run.study.config.tokens),
         ("training recipe", lambda run: run.study.config.recipe),
+        ("training on recall", lambda run: run.study.config.recall if run.study.goals.recalls else None),
         ("twins", lambda run: run.facts.twins),
     )
     for name, asked in questions:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nas_search.profiler.measurement import Measurement, Source
+    from nas_search.proxies.recall_result import RecallScore
     from nas_search.search.objectives import Limit, Quantity
     from nas_search.space.architecture import Architecture
 
@@ -24,14 +25,31 @@ def significant(value: float, digits: int = 4) -> str:
     return f"{value:,.0f}" if "e+" in text else text.rstrip(".")
 
 
+def recall(score: RecallScore | None) -> str:
+    """How much of a recall task is answered right, with all seeds where there are several: ``93.1 % (90.0, 96.2)``."""
+    if score is None:
+        return NONE
+    seeds = ", ".join(f"{100 * accuracy:.1f}" for accuracy in score.accuracies)
+    return f"{percent(score.mean)} ({seeds})" if len(score.accuracies) > 1 else percent(score.mean)
+
+
+def value(quantity: Quantity, number: float) -> str:
+    """A figure with its unit: ``64.00 MiB``; recall as percentage."""
+    return percent(number) if quantity.is_recall else f"{significant(number)} {quantity.unit}"
+
+
 def title(quantity: Quantity) -> str:
     """A quantity with its unit, as headings have it: ``memory:1024, MiB``."""
+    if quantity.is_recall:
+        return f"{quantity.name}, answers right"
     return quantity.name if quantity.unit == quantity.name else f"{quantity.name}, {quantity.unit}"
 
 
 def limit(found: Limit) -> str:
     """A limit in its quantity's unit: ``memory:1024 ≤ 64.00 MiB``."""
     relation = "≥" if found.quantity.higher_is_better else "≤"
+    if found.quantity.is_recall:
+        return f"{found.quantity.name} {relation} {percent(found.bound)}"
     unit = "" if found.quantity.unit == found.quantity.name else f" {found.quantity.unit}"
     return f"{found.quantity.name} {relation} {significant(found.bound)}{unit}"
 

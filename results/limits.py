@@ -120,6 +120,17 @@ def _short_training(view: RunView) -> Iterator[str]:
         )
 
 
+def _recall(view: RunView) -> Iterator[str]:
+    tasks = view.goals.confirmed_recalls
+    if not tasks:
+        return
+    yield (
+        f"Recall ({', '.join(task.name for task in tasks)}) is what networks learn in {view.config.recall.steps:,} "
+        "steps on made sequences: what one has not learned by then, it may still learn later. Whether a network has "
+        "learned it by then often hangs on the seed."
+    )
+
+
 def _stopped(view: RunView) -> Iterator[str]:
     stopped = sum(record.state == "stopped" for record in view.records)
     if stopped:
@@ -183,6 +194,7 @@ _RULES: tuple[Callable[[RunView], Iterator[str]], ...] = (
     _clock,
     _short_training,
     _seed_noise,
+    _recall,
     _table,
     _stopped,
     _order,

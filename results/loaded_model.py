@@ -12,6 +12,7 @@ from nas_search.proxies.tokenizer import Tokenizer, load_tokenizer
 from nas_search.results.winner_files import ARCHITECTURE_FILE, TOKENIZER_KEY, TWIN_FILE, WEIGHTS_FILE
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
+from nas_search.yaml_text import read_text
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def read_model(architecture: Architecture, path: Path) -> tuple[HybridLM, dict[s
 
 def _read_architecture(path: Path) -> Architecture:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read, so this is no winner's folder: {error}") from None
     return Architecture.from_yaml(text, str(path))

@@ -18,12 +18,12 @@ def state_name(record: TrialRecord) -> str:
 
 
 def over_limits(record: TrialRecord, goals: Goals) -> str:
-    """Which limits a trial's predicted figures miss, and by what share."""
-    missed = [(limit, limit.over(record.figures[limit.quantity.name])) for limit in goals.limits]
+    """Which limits a trial's figures miss, and by what share; those on recall only if it was trained on it."""
+    over = goals.over(record.figures)
     return ", ".join(
         f"{limit.quantity.name} {figures.percent(share)} {'under' if limit.quantity.higher_is_better else 'over'}"
-        for limit, share in missed
-        if share > 0
+        for limit in goals.limits
+        if (share := over.get(limit.quantity.name, 0.0)) > 0
     )
 
 
@@ -31,7 +31,7 @@ def outcome_reason(record: TrialRecord, view: RunView) -> str:
     """Why a trial is in its state; empty for a complete one that is not on the front."""
     if record.reason:
         return record.reason
-    if record.state == "over_limit":
+    if record.state in {"over_limit", "below_limit"}:
         return over_limits(record, view.goals)
     if record.state == "duplicate" and record.duplicate_of is not None:
         return f"the same network as trial {record.duplicate_of}"

@@ -1,4 +1,4 @@
-"""Plotly figures of a study: loss against what is known beforehand, and how the hypervolume grew.
+"""Plotly figures of a study: loss against other objectives, and how the hypervolume grew.
 
 Colours are mid-tones that read on white and on black; text and grid colours are set by the page that shows a figure.
 """
@@ -7,47 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from math import log10
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from nas_search.results import figures
-from nas_search.results.axes import layout, log_axis
+from nas_search.results.axes import layout
+from nas_search.results.front_view import FrontView
 from nas_search.results.outcomes import state_name
 from nas_search.search.front import nondominated
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
-    from nas_search.profiler.measurement import Source
     from nas_search.results.progress import Step
-    from nas_search.search.objectives import Quantity
     from nas_search.search.trial import Confirmation, TrialRecord
 
 HOVER_WIDTH = 40
 FRONT_COLOUR, TRIAL_COLOUR, OVER_COLOUR, CONFIRMED_COLOUR = "#2F6DB5", "#8C9AB2", "#A9A9A9", "#D1550B"
-
-
-class FrontView(NamedTuple):
-    """What the picture of a front shows: the loss against ``quantity``, which may have a limit.
-
-    ``source`` is that of predicted figures.
-    """
-
-    records: Sequence[TrialRecord]
-    front: Sequence[TrialRecord]
-    quantity: Quantity
-    source: Source
-    limit: float | None = None
-
-    def predicted(self, record: TrialRecord) -> float:
-        """The quantity of a trial as the search saw it."""
-        return record.figures[self.quantity.name]
-
-    def confirmed(self, record: TrialRecord) -> float:
-        """The quantity as measured, or as predicted where it was not measured."""
-        measured = record.measured(self.quantity.name)
-        return self.predicted(record) if measured is None else measured.value
 
 
 def front_figure(view: FrontView, height: int = 460) -> Figure:
@@ -59,7 +35,7 @@ def front_figure(view: FrontView, height: int = 460) -> Figure:
     scored = [record for record in view.records if record.bits_per_byte is not None and record.state != "duplicate"]
     others = [record for record in scored if record.number not in members]
     ceiling = _ceiling(scored)
-    over = [record for record in view.records if record.state == "over_limit"]
+    over = [record for record in view.records if record.state in {"over_limit", "below_limit"}]
     figure.add_traces([
         _over_limit(view, over, ceiling),
         _trials(view, [record for record in others if record.extrapolated], "stopped, extrapolated", hollow=True),
@@ -71,10 +47,15 @@ def front_figure(view: FrontView, height: int = 460) -> Figure:
     if view.limit is not None:
         figure.add_vline(x=view.limit, line={"dash": "dot", "width": 1, "color": OVER_COLOUR})
         figure.add_annotation(
-            x=log10(view.limit), y=1, yref="paper", text="limit", showarrow=False, xanchor="right", yanchor="top"
+            x=view.position(view.limit),
+            y=1,
+            yref="paper",
+            text="limit",
+            showarrow=False,
+            xanchor="right",
+            yanchor="top",
         )
-    axis = log_axis(_shown(view, over), falling=view.quantity.higher_is_better)
-    figure.update_xaxes(title_text=_axis_title(view.quantity), **axis)
+    figure.update_xaxes(**view.axis(over))
     figure.update_yaxes(title_text="bits per byte (lower is better)")
     return figure
 
@@ -97,15 +78,12 @@ def hypervolume_figure(steps: Sequence[Step]) -> Figure:
     return figure
 
 
-def _axis_title(quantity: Quantity) -> str:
-    sense = ", higher is better" if quantity.higher_is_better else ""
-    return f"{figures.title(quantity)} (log scale{sense})"
-
-
 def _over_limit(view: FrontView, records: Sequence[TrialRecord], ceiling: float) -> Scatter:
-    """Ticks along the top: these have figures, but were never trained."""
+    """Ticks along the top: these have figures, but no loss."""
+    trained = any(record.state == "below_limit" for record in records)
+    name = "misses a limit, trained on recall at the most" if trained else "over a limit, not trained"
     marker = {"symbol": "line-ns", "size": 9, "line": {"color": OVER_COLOUR, "width": 1}}
-    return _points(view, records, [ceiling] * len(records), "over a limit, not trained", marker)
+    return _points(view, records, [ceiling] * len(records), name, marker)
 
 
 def _trials(view: FrontView, records: Sequence[TrialRecord], name: str, *, hollow: bool) -> Scatter:
@@ -184,11 +162,9 @@ def _confirmed(view: FrontView) -> list[Scatter]:
 
 
 def _measured_bars(view: FrontView, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """The 95 % interval of the median; none where nothing was measured."""
-    measured = [record.measured(view.quantity.name) for record in records]
-    above = [0.0 if figure is None else figure.high - figure.value for figure in measured]
-    below = [0.0 if figure is None else figure.value - figure.low for figure in measured]
-    return _bars(above, below)
+    """From one end of what is confirmed to the other; nothing where nothing was measured."""
+    pairs = [(view.confirmed(record), view.ends(record)) for record in records]
+    return _bars([high - value for value, (_, high) in pairs], [value - low for value, (low, _) in pairs])
 
 
 def _seed_bars(confirmations: Sequence[Confirmation]) -> dict[str, Any]:
@@ -212,7 +188,7 @@ def _hover(view: FrontView, record: TrialRecord) -> str:
     return "<br>".join([
         f"<b>trial {record.number}</b>, {state_name(record)}{' (extrapolated)' * record.extrapolated}",
         _lines(record.architecture),
-        f"{figures.significant(view.predicted(record))} {view.quantity.unit}{_predicted(view)}, {loss}",
+        f"{view.value(view.predicted(record))}{_predicted(view)}, {loss}",
         f"{figures.count(record.parameters)} parameters",
     ])  # fmt: skip
 
@@ -223,7 +199,7 @@ def _confirmed_hover(view: FrontView, record: TrialRecord, confirmed: Confirmati
     return "<br>".join([
         f"<b>trial {record.number}</b>, confirmed",
         _lines(record.architecture),
-        f"{figures.significant(view.confirmed(record))} {view.quantity.unit}{source}",
+        f"{view.value(view.confirmed(record))}{source}",
         f"{figures.bits(confirmed.bits_per_byte)} bits per byte, mean of {len(confirmed.scores)} seeds",
     ])  # fmt: skip
 
@@ -244,12 +220,3 @@ def _ceiling(scored: Sequence[TrialRecord]) -> float:
     losses += [loss for record in scored if record.confirmed for loss in _losses(record.confirmed)]
     losses = losses or [1.0]
     return max(losses) + 0.08 * ((max(losses) - min(losses)) or 0.1)
-
-
-def _shown(view: FrontView, over: Sequence[TrialRecord]) -> list[float]:
-    """What the axis must show: all that was trained, and the best nine tenths of what is over a limit."""
-    worst_last = sorted(map(view.predicted, over), key=view.quantity.minimised)
-    measured = [record.measured(view.quantity.name) for record in view.records]
-    ends = [end for figure in measured if figure is not None for end in (figure.low, figure.high)]
-    trained = [view.predicted(record) for record in view.records if record.state != "over_limit"]
-    return [*trained, *ends, *worst_last[: 1 + len(over) * 9 // 10]]

@@ -9,6 +9,7 @@ from nas_search.results import figures
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from nas_search.search.goals import Goals
     from nas_search.search.objectives import Quantity
     from nas_search.search.study import Study
     from nas_search.search.trial import TrialRecord
@@ -31,14 +32,14 @@ def front_table(study: Study) -> Table:
         "bits/byte\nsearched",
         "bits/byte\nconfirmed",
     ]
-    names += map(_heading, further)
+    names += [*map(_heading, further), *_recall_headings(study.goals)]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True, vertical="top")
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for record in front:
         wins = winner is not None and record.number == winner.number
-        table.add_row(*_cells(record, main, further, wins=wins), style="bold" if wins else None)
+        table.add_row(*_cells(record, study.goals, wins=wins), style="bold" if wins else None)
     table.caption = _caption(study, winner)
     return table
 
@@ -48,17 +49,38 @@ def _heading(quantity: Quantity) -> str:
     return "\n".join([*quantity.name.split(","), quantity.unit])
 
 
-def _cells(record: TrialRecord, main: Quantity, further: tuple[Quantity, ...], *, wins: bool) -> list[str]:
+def _recall_headings(goals: Goals) -> list[str]:
+    """Of a search that trains every candidate on a task two, as there are of the loss."""
+    return [
+        f"{quantity.name}\n{stage}"
+        for quantity in goals.confirmed_recalls
+        for stage in (("searched", "confirmed") if quantity in goals.recalls else ("confirmed",))
+    ]
+
+
+def _recalls(record: TrialRecord, goals: Goals) -> list[str]:
+    """Means over seeds, under the headings of recall."""
+    cells = []
+    for quantity in goals.confirmed_recalls:
+        if quantity in goals.recalls:
+            cells.append(figures.percent(record.figures.get(quantity.name)))
+        score = record.confirmed_recall(quantity.name)
+        cells.append(figures.percent(score.mean if score else None))
+    return cells
+
+
+def _cells(record: TrialRecord, goals: Goals, *, wins: bool) -> list[str]:
     from rich.markup import escape
 
-    confirmed, measured = record.confirmed, record.measured(main.name)
+    confirmed, measured = record.confirmed, record.measured(goals.main.name)
     return [
         f"{_WINNER_MARK if wins else ''}{record.number}",
         figures.latency(record.latency_ms),
         figures.latency(measured.value if measured else None),
         figures.bits(record.bits_per_byte),
         figures.bits(confirmed.bits_per_byte if confirmed else None),
-        *(_figure(record, quantity) for quantity in further),
+        *(_figure(record, quantity) for quantity in goals.further),
+        *_recalls(record, goals),
         figures.count(record.parameters),
         escape(record.architecture),
     ]

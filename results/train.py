@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import statistics
@@ -17,6 +18,7 @@ from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.proxies.schedule import check_rungs
 from nas_search.proxies.training_plan import RECIPE_FILE, TrainingPlan
 from nas_search.proxies.windows import TrainingWindows, validation_windows
+from nas_search.results.markdown import rows
 from nas_search.results.training_result import RESULT_FILE, TrainingResult, read_result
 from nas_search.results.winner_files import ARCHITECTURE_FILE, CARD_FILE, TOKENIZER_KEY, WEIGHTS_FILE
 from nas_search.search.jobs import is_disk_full
@@ -40,7 +42,7 @@ A hybrid language model trained with nas-search.
 
 ```python
 import nas_search
-model = nas_search.load("{folder}")
+model = nas_search.load({folder})
 print(model.generate_text("import ", new_tokens=200))
 ```
 """
@@ -59,6 +61,7 @@ def train_plan(plan: TrainingPlan, out: Path, *, progress: Progress, note: Calla
     Raises InputError for a text that does not suit the architecture and for a folder of something else, RunError if
     the training fails or the disk is full.
     """
+    out = _expanded(out)
     check_rungs(plan.recipe, [plan.tokens])
     device = resolve_train_device(plan.device)
     corpus = load_corpus(plan.data, plan.tokenizer)
@@ -81,6 +84,14 @@ def train_plan(plan: TrainingPlan, out: Path, *, progress: Progress, note: Calla
         if is_disk_full(error):
             raise RunError(f"{out}: disk full; make room and run the same again") from None
         raise InputError(f"{str(out)[:200]}: cannot be written: {error.strerror or error}") from None
+
+
+def _expanded(out: Path) -> Path:
+    """With the home folder in place of ``~``."""
+    try:
+        return out.expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{out}: no path to a folder: {error}") from None
 
 
 def _check_text(plan: TrainingPlan, corpus: Corpus) -> None:
@@ -167,14 +178,13 @@ def _write(result: TrainingResult, corpus: Corpus, trained: FullTraining, out: P
     """The architecture last: without it the folder holds no network."""
     from nas_search.proxies.checkpoint import save_weights
 
-    rows = "\n".join(f"| {name} | {value} |" for name, value in result.rows)
     corpus.tokenizer.save(out)
     save_weights(
         trained.trunk,
         out / WEIGHTS_FILE,
         {"format": "pt", "architecture": result.architecture, TOKENIZER_KEY: result.tokenizer},
     )
-    card = _CARD.format(architecture=result.architecture, rows=rows, folder=out.as_posix())
+    card = _CARD.format(architecture=result.architecture, rows=rows(result.rows), folder=json.dumps(out.as_posix()))
     write_text_atomic(out / CARD_FILE, card)
     write_text_atomic(out / RESULT_FILE, result.model_dump_json(indent=1) + "\n")
     write_text_atomic(out / ARCHITECTURE_FILE, trained.trunk.model.architecture.to_yaml())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nas_search.proxies.corpus_size import repeats
+from nas_search.proxies.training_plan import MOST_TOKENS
 from nas_search.results import figures
 
 RESULT_FILE = "result.json"
@@ -25,17 +26,17 @@ class TrainingResult(BaseModel):
     architecture: str
     parameters: int
     asked_tokens: int
-    tokens: int
+    tokens: int = Field(ge=1, le=MOST_TOKENS)
     data: str
     tokenizer: str
     corpus: str
-    train_tokens: int | None = None
+    train_tokens: int | None = Field(None, ge=1, le=MOST_TOKENS)
     seed: int
     bits_per_byte: float
     low: float | None
     high: float | None
     windows: int
-    validation_tokens: int
+    validation_tokens: int = Field(ge=1, le=MOST_TOKENS)
     device: str
 
     @property

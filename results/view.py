@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nas_search.search.prior import Prior
     from nas_search.search.study import Facts, Study
     from nas_search.search.trial import TrialRecord
+    from nas_search.search.utilisation import Utilisation
     from nas_search.space.genome import Choice
 
 
@@ -35,7 +36,7 @@ class RunView:
     """A study at one moment. ``front`` is by rising predicted latency; ``seconds`` are wall time by phase.
 
     ``reference`` is that of hypervolumes, a point of ``goals``. ``genomes`` have the choice of each gene, by number of
-    the trial. ``running`` says whether a search was at work in ``run_dir``.
+    the trial. ``utilisation`` is how busy workers were. ``running`` says whether a search was at work in ``run_dir``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class RunView:
     seconds: dict[str, float]
     run_dir: Path
     running: bool = False
+    utilisation: Utilisation | None = None
     genomes: Mapping[int, Mapping[str, Choice]] = field(default_factory=dict)
 
     @classmethod
@@ -79,6 +81,7 @@ class RunView:
             seconds=dict(study.seconds),
             run_dir=study.run_dir,
             running=study.running,
+            utilisation=study.utilisation,
             genomes={record.number: study.genome(record) for record in records},
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nas_search.errors import RunError
 from nas_search.files import replacing_folder, write_atomic, write_text_atomic
+from nas_search.proxies.checksum import CHECKSUM_KEY, checksum
 from nas_search.proxies.data import load_corpus
 from nas_search.proxies.tokenizer import BYTES
 from nas_search.results.card import winner_card
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nas_search.search.study import Study
 
 WINNER_FOLDER = "winner"
+_TRAINED_AGAIN = "without that file the same search trains them again"
 
 
 def write_winner(study: Study) -> Path:
@@ -56,13 +58,17 @@ def _fill(folder: Path, study: Study, target: Path) -> None:
 
 def _weights(source: Path, architecture: str, tokenizer: str) -> bytes:
     """The weights with metadata that says what they belong to."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load, save
+    from safetensors import SafetensorError, safe_open
+    from safetensors.numpy import save
 
     try:
-        tensors = load(source.read_bytes())
+        with safe_open(source, framework="numpy") as file:
+            kept = (file.metadata() or {}).get(CHECKSUM_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{source}: the winner's weights cannot be read: {error}") from None
+        raise RunError(f"{source}: the winner's weights cannot be read ({error}); {_TRAINED_AGAIN}") from None
+    if kept not in {None, checksum({name: tensor.reshape(-1).data for name, tensor in tensors.items()})}:
+        raise RunError(f"{source}: the winner's weights are damaged; {_TRAINED_AGAIN}")
     return save(tensors, {"format": "pt", "architecture": architecture, TOKENIZER_KEY: tokenizer})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas_search.proxies.recall_result import recall_figures
 from nas_search.search.front import LOSS_COORDINATE, Point, nondominated, spread
 from nas_search.search.goals import Goals
 from nas_search.search.trial import TrialRecord
@@ -24,11 +25,12 @@ def worth_confirming(front: Sequence[TrialRecord], count: int, goals: Goals, ref
 
 
 def confirmed_figures(record: TrialRecord) -> dict[str, float]:
-    """The figures of a confirmed trial: measured where they were measured, else predicted."""
+    """The figures of a confirmed trial: measured where they were measured, else predicted; recall of fresh seeds."""
     if record.confirmed is None:
         raise ValueError(f"trial {record.number} was not confirmed")
     measured = {name: record.measured(name) for name in record.figures}
-    return record.figures | {name: figure.value for name, figure in measured.items() if figure is not None}
+    found = {name: figure.value for name, figure in measured.items() if figure is not None}
+    return record.figures | found | recall_figures(record.confirmed.recalls)
 
 
 def confirmed_point(record: TrialRecord, goals: Goals) -> Point:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from nas_search.errors import InputError, first_problem
+from nas_search.errors import InputError
 from nas_search.profiler.measurement import Failure
 from nas_search.profiler.workload import Workload
 from nas_search.proxies.scaling_law import INTERVAL, Matrix, ScalingLaw, Vector
@@ -17,7 +17,6 @@ from nas_search.search.block_grid import BlockGrid
 from nas_search.search.budget import Budget, Milliseconds, TimesFastest, parse_budget
 from nas_search.search.network_latency import Latencies, Latency
 from nas_search.space.architecture import Architecture
-from nas_search.space.search_space import SearchSpace
 
 
 class _Frozen(BaseModel):
@@ -67,21 +66,22 @@ class Choice(_Frozen):
         return self.candidates[self.chosen]
 
 
-def choose(
-    law: ScalingLaw,
-    grid: BlockGrid,
-    budget: str,
-    latencies: Latencies,
-    *,
-    workload: Workload,
-    device: str,
-    tokens: float,
-) -> Choice:
-    """Ask for the latency of every candidate, and take the one of lowest predicted loss within the budget.
+class TimedShapes(NamedTuple):
+    """The networks of a grid with their latencies, or why there are none; ``within`` marks those in the budget."""
 
-    Raises InputError if the law lacks depth or width, and if no candidate is within the budget, with the fastest.
+    grid: BlockGrid
+    workload: Workload
+    networks: Sequence[Architecture]
+    answers: Sequence[Latency | Failure]
+    budget: float
+    within: NDArray[np.bool_]
+
+
+def time_shapes(grid: BlockGrid, budget: str, latencies: Latencies, workload: Workload) -> TimedShapes:
+    """Ask for the latency of every candidate.
+
+    Raises InputError if none is within the budget, with the fastest.
     """
-    law.require("depth", "width")
     limit, networks = parse_budget(budget), grid.networks()
     named = [limit] if isinstance(limit, Architecture) else []
     answers = latencies([*networks, *named])
@@ -90,19 +90,29 @@ def choose(
     within = np.array([isinstance(one, Latency) and one.value <= bound for one in found])
     if not within.any():
         raise InputError(_none_within(budget, bound, workload, networks, found))
+    return TimedShapes(grid, workload, networks, found, bound, within)
+
+
+def choose(law: ScalingLaw, timed: TimedShapes, *, device: str, tokens: float) -> Choice:
+    """Of the candidates within the budget the one of lowest predicted loss.
+
+    Raises InputError if the law lacks depth or width.
+    """
+    law.require("depth", "width")
+    networks, within = timed.networks, timed.within
     losses = _losses(law, networks, tokens)
     shares = _best_shares(losses.resampled, within)
     return Choice(
         device=device,
-        workload=str(workload),
-        unit=workload.unit,
-        budget=bound,
+        workload=str(timed.workload),
+        unit=timed.workload.unit,
+        budget=timed.budget,
         loss=law.loss,
         tokens=tokens,
         candidates=tuple(
             Candidate(
                 architecture=network.notation,
-                repeats=network.depth // len(grid.block),
+                repeats=network.depth // len(timed.grid.block),
                 depth=network.depth,
                 width=network.width,
                 parameters=network.parameters,
@@ -115,27 +125,10 @@ def choose(
                 within=bool(within[index]),
                 best_share=float(shares[index]),
             )
-            for index, (network, answer) in enumerate(zip(networks, found, strict=True))
+            for index, (network, answer) in enumerate(zip(networks, timed.answers, strict=True))
         ),
         chosen=int(np.argmin(np.where(within, losses.best, np.inf))),
     )
-
-
-def second_stage(space: SearchSpace, choice: Choice) -> SearchSpace:
-    """The space with the chosen width alone and at most the chosen depth, in which the operators are searched for.
-
-    Raises InputError if a block of the space is longer than that.
-    """
-    winner = choice.winner
-    changes = {
-        "name": f"{space.name}-w{winner.width}-d{winner.depth}",
-        "widths": [winner.width],
-        "max_operators": winner.depth,
-    }
-    try:
-        return SearchSpace.model_validate({**space.model_dump(mode="json"), **changes})
-    except ValidationError as error:
-        raise InputError(f"space {space.name} with width {winner.width}: {first_problem(error)}") from None
 
 
 class _Losses(NamedTuple):

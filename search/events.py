@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
@@ -26,7 +25,7 @@ class Observer(Protocol):
     """Whoever shows the progress of a search, e.g. a terminal."""
 
     def phase(self, name: str, total: int | None) -> None:
-        """A phase begins: ``table``, ``search`` or ``confirm``, with ``total`` steps where that is known."""
+        """A phase begins: ``table``, ``law``, ``search`` or ``confirm``, with ``total`` steps where that is known."""
 
     def advance(self, n: int = 1, text: str = "") -> None:
         """``n`` steps of the phase are done (0: none, but ``text`` is new)."""
@@ -110,15 +109,19 @@ def seconds_by_phase(path: Path) -> dict[str, float]:
     return dict(totals)
 
 
+_MOST_SECONDS = 1e15
+
+
 def _is_finite(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and isfinite(value)
+    return isinstance(value, int | float) and abs(value) < _MOST_SECONDS
 
 
 class Stopwatch:
     """Splits the driver's time, by ``clock``, into phases: every moment belongs to exactly one.
 
-    ``table``, ``training``, ``measuring`` are the time spent waiting for such jobs, ``sampling`` the time spent
-    proposing, and ``other`` all the rest. Proposing while one of two workers trains is half training, half sampling.
+    ``table``, ``law``, ``training``, ``recall``, ``measuring`` are the time spent waiting for such jobs, ``sampling``
+    the time spent proposing, and ``other`` all the rest. Proposing while one of two workers trains is half training,
+    half sampling.
     """
 
     def __init__(self, log: Log, before: Mapping[str, float], clock: Clock = time.monotonic) -> None:
@@ -144,13 +147,19 @@ class Stopwatch:
     @contextmanager
     def sampling(self, working: float) -> Iterator[None]:
         """Time inside is ``sampling``, but for the share ``working`` of the workers, who are ``training``."""
-        started = self._clock()
-        with self._within("sampling"):
+        with self._within("sampling"), self.partly("training", working):
             yield
-        # Shared out before anything is saved: no line of the log is negative.
-        shared = working * (self._clock() - started)
-        self._seconds["sampling"] -= shared
-        self._seconds["training"] += shared
+
+    @contextmanager
+    def partly(self, name: str, share: float) -> Iterator[None]:
+        """Of the time inside, which is in a phase, a ``share`` belongs to ``name`` instead."""
+        started = self._clock()
+        yield
+        if share:
+            # Shared out before anything is saved: no line of the log is negative.
+            part = share * (self._clock() - started)
+            self._seconds[self._phase] -= part
+            self._seconds[name] += part
 
     @property
     def total_seconds(self) -> float:
@@ -165,7 +174,7 @@ class Stopwatch:
     def save(self) -> None:
         """Append what has been counted since the last time to the log."""
         self._switch(self._phase)
-        self._saved = time.monotonic()
+        self._saved = self._since
         for name, seconds in self._seconds.items():
             self._log.append(SECONDS_EVENT, phase=name, seconds=round(seconds, 4))
         self._seconds.clear()

@@ -9,6 +9,7 @@ from functools import cached_property
 from nas_search.errors import InputError
 from nas_search.profiler.precision import DType
 from nas_search.profiler.workload import Workload
+from nas_search.proxies.recall_tasks import TASK_FORMS, is_task, parse_task
 from nas_search.search.config import SearchConfig
 from nas_search.search.front import Point
 from nas_search.search.objectives import LOSS, Limit, Quantity
@@ -21,13 +22,16 @@ Predict = Callable[[Sequence[Architecture], Workload], Iterable[float]]
 
 @dataclass(frozen=True)
 class Goals:
-    """``objectives`` begin with the search's own workload and the loss; ``limits`` are on what is known beforehand.
+    """``objectives`` begin with the search's own workload and the loss; ``limits`` are on anything but the loss.
 
     Points have one coordinate for each objective, in their order, all minimised: a throughput changes its sign.
+    Figures, by name, hold what is known of a member: what is predicted, and recall once it is trained.
+    ``columns`` are recall tasks of which only confirmed members are asked.
     """
 
     objectives: tuple[Quantity, ...]
     limits: tuple[Limit, ...] = ()
+    columns: tuple[Quantity, ...] = ()
 
     @classmethod
     def of(cls, config: SearchConfig, dtype: DType = "float32") -> Goals:
@@ -44,13 +48,17 @@ class Goals:
         limits = tuple(Limit.parse(text, dtype) for text in config.limits)
         budget = [main] if config.latency_budget is not None else []
         _refuse_twice("limit", [*budget, *(limit.quantity for limit in limits)])
+        columns = tuple(map(_column, config.columns))
+        _refuse_twice("column", columns)
         first = (main, Quantity(LOSS))
-        return cls((*first, *(quantity for quantity in given if quantity not in first)), limits)
+        return cls((*first, *(quantity for quantity in given if quantity not in first)), limits, columns)
 
     @classmethod
-    def stored(cls, objectives: Sequence[str], limits: Sequence[str]) -> Goals:
-        """From the canonical texts of all objectives and all limits."""
-        return cls(tuple(map(Quantity.parse, objectives)), tuple(map(Limit.parse, limits)))
+    def stored(cls, objectives: Sequence[str], limits: Sequence[str], columns: Sequence[str] = ()) -> Goals:
+        """From the canonical texts of all objectives, all limits and all columns."""
+        return cls(
+            tuple(map(Quantity.parse, objectives)), tuple(map(Limit.parse, limits)), tuple(map(Quantity.parse, columns))
+        )
 
     def with_budget(self, milliseconds: float | None) -> Goals:
         """With a limit on the main workload, if there is a budget."""
@@ -63,9 +71,20 @@ class Goals:
 
     @cached_property
     def known(self) -> tuple[Quantity, ...]:
-        """What is predicted before training: all objectives but the loss, then what else has a limit."""
-        objectives = [quantity for quantity in self.objectives if quantity.name != LOSS]
-        return tuple(dict.fromkeys([*objectives, *(limit.quantity for limit in self.limits)]))
+        """What is predicted before training: all objectives but loss and recall, then what else has a limit."""
+        asked = dict.fromkeys([*self.objectives, *(limit.quantity for limit in self.limits)])
+        return tuple(quantity for quantity in asked if quantity.name != LOSS and not quantity.is_recall)
+
+    @cached_property
+    def recalls(self) -> tuple[Quantity, ...]:
+        """The recall tasks that every candidate is trained on: objectives, then what else has a limit."""
+        asked = dict.fromkeys([*self.objectives, *(limit.quantity for limit in self.limits)])
+        return tuple(quantity for quantity in asked if quantity.is_recall)
+
+    @property
+    def confirmed_recalls(self) -> tuple[Quantity, ...]:
+        """The recall tasks that members of the front are trained on in the last stage."""
+        return tuple(dict.fromkeys([*self.recalls, *self.columns]))
 
     @property
     def further(self) -> tuple[Quantity, ...]:
@@ -93,8 +112,15 @@ class Goals:
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def over(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """By what share each limit is missed, by name: at most zero within it."""
-        return {limit.quantity.name: limit.over(figures[limit.quantity.name]) for limit in self.limits}
+        """By what share each limit is missed, by name: at most zero within it.
+
+        Limits on recall are left out as long as it is not among the figures.
+        """
+        return {
+            limit.quantity.name: limit.over(figures[limit.quantity.name])
+            for limit in self.limits
+            if limit.quantity.name in figures or not limit.quantity.is_recall
+        }
 
     def excess(self, figures: Mapping[str, float]) -> float:
         """The shares by which limits are missed, added: zero if all are kept."""
@@ -115,7 +141,7 @@ class Goals:
         return tuple(x for x, quantity in zip(point, self.objectives, strict=True) if quantity not in limited)
 
     def known_point(self, figures: Mapping[str, float]) -> Point:
-        """The coordinates of all objectives but the loss, in their order."""
+        """The coordinates of all objectives but the loss, in their order; recall must be among the figures."""
         known = (quantity for quantity in self.objectives if quantity.name != LOSS)
         return tuple(quantity.minimised(figures[quantity.name]) for quantity in known)
 
@@ -128,7 +154,7 @@ class Goals:
     def reference(self, records: Iterable[TrialRecord], penalty_loss: float) -> Point:
         """The reference point of hypervolumes: the limits where there are, else the worst that was seen.
 
-        That of the loss is ``penalty_loss``.
+        That of the loss is ``penalty_loss``, that of recall zero.
         """
         limits = {limit.quantity: limit.bound for limit in self.limits}
         seen = list(records)
@@ -138,6 +164,8 @@ class Goals:
                 return penalty_loss
             if quantity in limits:
                 return quantity.minimised(limits[quantity])
+            if quantity.is_recall:
+                return 0.0
             return max((quantity.minimised(record.figures[quantity.name]) for record in seen), default=0.0)
 
         return tuple(worst(quantity) for quantity in self.objectives)
@@ -148,6 +176,12 @@ def _objective(text: str, dtype: DType) -> Quantity:
         return Quantity.parse(text, dtype)
     except InputError as error:
         raise InputError(f"objective {text!r}: {error}") from None
+
+
+def _column(text: str) -> Quantity:
+    if not is_task(text.strip()):
+        raise InputError(f"column {text!r}: not one of {TASK_FORMS}")
+    return Quantity(parse_task(text.strip()).objective)
 
 
 def _require_latency(main: Quantity) -> None:

@@ -51,6 +51,27 @@ def train(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> Js
     return result.model_dump(mode="json")
 
 
+def recall(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
+    """Train on a recall task. Arguments: architecture, task, pairs, steps, seed, device."""
+    import torch
+
+    from nas_search.proxies.recall import recall_result
+
+    torch.set_num_threads(1)
+    result = recall_result(
+        Architecture.parse(arguments["architecture"]),
+        arguments["task"],
+        pairs=arguments["pairs"],
+        steps=arguments["steps"],
+        seed=arguments["seed"],
+        device=arguments["device"],
+        progress=progress,
+    )
+    if arguments["device"] == CUDA:
+        torch.cuda.empty_cache()  # what is measured next may want all of the memory
+    return result.model_dump(mode="json")
+
+
 def measure(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> JsonObject:
     """Measure networks end to end, in turns. Arguments: architectures, workload, device, seed, clock or None."""
     from nas_search.profiler.isolated import measure_isolated

@@ -6,17 +6,18 @@ A result is written whole by the worker before the driver hears of it, so a job 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from nas_search.errors import InputError, RunError, first_line
+from nas_search.errors import DISK_FULL, MEND_IT, InputError, RunError, first_line, system_refusal
 from nas_search.files import write_text_atomic
 
-JobKind = Literal["train", "record_table", "measure", "replay"]
+JobKind = Literal["train", "recall", "record_table", "measure", "replay"]
 JsonObject = dict[str, Any]
 Progress = Callable[[int, int], None]
 JobFunction = Callable[[Mapping[str, Any], Path, Progress], JsonObject]
@@ -25,12 +26,14 @@ JobFunction = Callable[[Mapping[str, Any], Path, Progress], JsonObject]
 JOBS_FOLDER = "jobs"
 FUNCTIONS: Mapping[JobKind, str] = {
     "train": "nas_search.search.job_functions:train",
+    "recall": "nas_search.search.job_functions:recall",
     "record_table": "nas_search.search.job_functions:record_table",
     "measure": "nas_search.search.job_functions:measure",
     "replay": "nas_search.search.bench.job:run_replay",
 }
 """Where each kind's function is; workers import it, the driver never does."""
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DISK_BROKEN = frozenset({errno.EIO, errno.EROFS, errno.EFBIG, errno.ESTALE, errno.ENOTCONN})
+"""What no candidate can be blamed for."""
 
 
 class Job(BaseModel):
@@ -38,7 +41,7 @@ class Job(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$")
     kind: JobKind
     arguments: JsonObject
     alone: bool = False
@@ -77,8 +80,10 @@ def failure_of(error: Exception) -> JobFailure:
         return JobFailure(error="input", reason=text)
     if isinstance(error, RunError):
         return JobFailure(error="run", reason=text)
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        return JobFailure(error="disk_full", reason=f"disk full: {text}")
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return JobFailure(error="disk_full", reason=f"{system_refusal(error)}; {MEND_IT}")
+    if isinstance(error, OSError) and error.errno in _DISK_BROKEN:
+        return JobFailure(error="run", reason=f"{system_refusal(error)}; {MEND_IT}")
     if isinstance(error, MemoryError):
         return JobFailure(error="failed", reason="out of memory")
     return JobFailure(error="failed", reason=first_line(error))
@@ -86,17 +91,18 @@ def failure_of(error: Exception) -> JobFailure:
 
 def is_disk_full(error: OSError) -> bool:
     """Whether an error means that nothing more can be written."""
-    return error.errno in _DISK_FULL
+    return error.errno in DISK_FULL
 
 
 def write_result(run_dir: Path, job: Job, result: JsonObject) -> None:
     """Store a result, with the arguments that it belongs to."""
-    content = {"kind": job.kind, "arguments": job.arguments, "result": result}
+    result = json.loads(json.dumps(result))
+    content = {"kind": job.kind, "arguments": job.arguments, "result": result, "sha256": _digest(result)}
     write_text_atomic(result_path(run_dir, job.name), json.dumps(content) + "\n")
 
 
 def read_result(run_dir: Path, job: Job) -> JsonObject | None:
-    """The stored result of exactly this job, or None."""
+    """The stored result of exactly this job, or None; one whose bits have changed is none."""
     try:
         content = json.loads(result_path(run_dir, job.name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -105,7 +111,15 @@ def read_result(run_dir: Path, job: Job) -> JsonObject | None:
         return None
     same = content.get("kind") == job.kind and content.get("arguments") == job.arguments
     result = content.get("result")
-    return result if same and isinstance(result, dict) else None
+    if not same or not isinstance(result, dict):
+        return None
+    # Results of earlier versions have no digest.
+    return result if content.get("sha256") in {None, _digest(result)} else None
+
+
+def _digest(result: JsonObject) -> str:
+    """A bit that changes on the disk may change a loss, and nobody would know. JSON keeps floats as they are."""
+    return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()
 
 
 def result_path(run_dir: Path, name: str) -> Path:

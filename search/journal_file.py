@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
 
 from nas_search.errors import InputError
+from nas_search.search.journal_line import sealed, unsealed
+from nas_search.search.slim import decode
 
 SET_STATE = 6
 """Optuna's code of the operation that ends a trial (``JournalOperation.SET_TRIAL_STATE_VALUES``)."""
 _PARAMETER = b'{"op_code":5,'
 """How a line that sets a trial's parameter begins (``JournalOperation.SET_TRIAL_PARAM``)."""
+
+
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, RecursionError)
+"""What Optuna raises for lines that are not its own."""
 
 
 class JournalFile(JournalFileBackend):
@@ -33,15 +39,41 @@ class JournalFile(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         self._lock_file = JournalFileSymlinkLock(str(path))
         self._path = path
+        self._end = (0, 0)
         super().__init__(str(path), lock_obj=self._lock_file)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The lines from a number on. Raises ValueError for a damaged one, unless it is the last, which is left out.
+
+        Only where reading ended is remembered, and not where each line begins: it always goes on from there.
+        """
+        start, offset = self._end if self._end[0] <= log_number_from else (0, 0)
+        damaged: ValueError | None = None
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            for number, line in enumerate(file, start=start):
+                if damaged is not None:
+                    raise damaged
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                if number < log_number_from:
+                    continue
+                try:
+                    log = decode(unsealed(line))
+                except ValueError as error:
+                    damaged = error
+                    continue
+                self._end = (number + 1, offset)
+                yield log
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append lines, as Optuna's own backend does."""
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        lines = b"".join(map(sealed, logs))
         self._lock_file.acquire()
         try:
             with self._path.open("ab") as file:
-                file.write(lines.encode())
+                file.write(lines)
                 file.flush()
                 if any(log["op_code"] == SET_STATE for log in logs):
                     os.fsync(file.fileno())
@@ -65,7 +97,7 @@ class JournalSnapshot(BaseJournalBackend):
             if line.startswith(_PARAMETER):
                 continue
             try:
-                yield json.loads(line)
+                yield json.loads(unsealed(line))
             except ValueError:
                 if number < len(lines):
                     raise
@@ -88,9 +120,12 @@ def snapshot_storage(path: Path) -> JournalStorage:
 def _storage(backend: BaseJournalBackend, path: Path) -> JournalStorage:
     try:
         return JournalStorage(backend)
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged, not a readable study ({reason})") from None
+        raise InputError(
+            f"{path}: damaged, not a readable study ({reason}); without this file the same search tells its trials "
+            f"again, from the results that are there"
+        ) from None
 
 
 def writable_storage(path: Path) -> JournalStorage:
@@ -125,6 +160,6 @@ def _intact_length(path: Path) -> int:
 
 def _is_json(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(json.loads(unsealed(line)), dict)
     except ValueError:
         return False

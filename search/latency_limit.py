@@ -10,7 +10,7 @@ from nas_search.profiler.table import LatencyTable
 from nas_search.search.budget import resolve_budget
 from nas_search.search.confirm import measure
 from nas_search.search.sitting import Sitting
-from nas_search.search.table_stage import keep_table
+from nas_search.search.table_stage import table_is_not_lost
 from nas_search.space.architecture import Architecture
 
 
@@ -22,7 +22,7 @@ def latency_limit(sitting: Sitting, table: LatencyTable) -> float | None:
     config, setting = sitting.config, sitting.setting
     if config.latency_budget is None:
         return None
-    try:
+    with table_is_not_lost(sitting):
         return resolve_budget(
             config.latency_budget,
             table,
@@ -30,10 +30,6 @@ def latency_limit(sitting: Sitting, table: LatencyTable) -> float | None:
             setting.workload,
             lambda architecture: _beyond_table(sitting, table, architecture),
         )
-    except InputError as error:
-        recorded_now = setting.source.measures and config.table is None
-        kept = keep_table(sitting.run) if recorded_now else None
-        raise InputError(f"{error}; --table {kept} spares another recording" if kept else str(error)) from None
 
 
 def _beyond_table(sitting: Sitting, table: LatencyTable, architecture: Architecture) -> float:

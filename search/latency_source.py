@@ -35,15 +35,23 @@ class LatencySource:
         return self.device.place is not None
 
 
-def find_source(name: str, *, given: Path | None, frozen: Path | None, estimate: bool, lacks: Lacks) -> LatencySource:
+def find_source(
+    name: str,
+    *,
+    given: Path | None,
+    frozen: Path | None,
+    estimate: bool,
+    lacks: Lacks,
+    resolve: Callable[[str], Device] = resolve_device,
+) -> LatencySource:
     """The source for the device called ``name``.
 
-    The device itself if it is here. Else a table of it: the one that the run has ``frozen`` already, the one
-    ``given``, or a recorded one that lacks nothing. Else, with ``estimate``, published rates. Raises InputError, saying
-    what there is, if it is none of these, and for a table that is damaged or of another device.
+    The device itself if it is here, which ``resolve`` tells. Else a table of it: the one that the run has ``frozen``
+    already, the one ``given``, or a recorded one that lacks nothing. Else, with ``estimate``, published rates. Raises
+    InputError, saying what there is, if it is none of these, and for a table that is damaged or of another device.
     """
     try:
-        return LatencySource(resolve_device(name), given)
+        return LatencySource(resolve(name), given)
     except InputError as error:
         unknown = str(error)
     wanted = short_name(name)

@@ -41,6 +41,13 @@ def latency_workload(text: str, dtype: DType) -> Workload:
     return workload
 
 
+def table_latencies(table: LatencyTable, workload: Workload) -> Latencies:
+    """What a table predicts. The answer raises InputError if it does not cover a network."""
+    return lambda networks: [
+        Latency(value=float(value), source=table.source) for value in table.predict_many(networks, workload)
+    ]
+
+
 def latencies_from(
     source: LatencySource, workload: Workload, *, seed: int, progress: Progress | None = None
 ) -> Latencies:
@@ -52,9 +59,7 @@ def latencies_from(
     if source.table is not None:
         table = LatencyTable.load(source.table)
         table.require_device(source.device)
-        return lambda networks: [
-            Latency(value=float(value), source=table.source) for value in table.predict_many(networks, workload)
-        ]
+        return table_latencies(table, workload)
     known = source.known
     if known is not None:
         return lambda networks: [

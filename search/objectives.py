@@ -1,4 +1,4 @@
-"""What a candidate can be judged by: its loss, its parameters, and figures of workloads; and limits on these."""
+"""What a candidate can be judged by: loss, parameters, figures of workloads, recall; and limits on all but the loss."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import NamedTuple
 from nas_search.errors import InputError
 from nas_search.profiler.precision import DType
 from nas_search.profiler.workload import FORMS, Workload
+from nas_search.proxies.recall_tasks import is_task, parse_task
 
 LOSS, PARAMETERS = "loss", "parameters"
-LIMIT_FORMS = "prefill:512<=20ms, memory:32768<=2GiB, energy:256<=5mJ, throughput:1024>=500 or parameters<=5M"
-_LIMIT = re.compile(r"(.+?)\s*(<=|>=)\s*([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z/]*)")
+LIMIT_FORMS = (
+    "prefill:512<=20ms, memory:32768<=2GiB, energy:256<=5mJ, throughput:1024>=500, parameters<=5M or recall>=0.9"
+)
+_LONGEST = 200
+_LIMIT = re.compile(r"(.+?)\s*(<=|>=)\s*([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z/%]*)")
+SHARE = "share"
 _MILLISECONDS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 _SCALES: dict[str, dict[str, float]] = {
     PARAMETERS: {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9},
@@ -21,24 +26,33 @@ _SCALES: dict[str, dict[str, float]] = {
     "tokens/s": {"tokens/s": 1.0, "": 1.0},
     "MiB": {"MiB": 1.0, "KiB": 2.0**-10, "GiB": 2.0**10, "MB": 1e6 / 2**20, "GB": 1e9 / 2**20},
     "mJ/token": {"mJ/token": 1.0, "mJ": 1.0, "uJ": 1e-3, "J": 1e3},
+    SHARE: {"": 1.0, "%": 0.01},
 }
 """Units that a limit may be given in, by the unit of the figure; the first is the one that is written."""
 
 
 class Quantity(NamedTuple):
-    """``loss`` (bits per byte of held-out text), ``parameters``, or the figure of a workload, by its canonical name."""
+    """``loss`` (bits per byte of held-out text), ``parameters``, the figure of a workload, or a recall task's accuracy.
+
+    The ``name`` of a workload or task is its canonical one.
+    """
 
     name: str
     workload: Workload | None = None
 
     @classmethod
     def parse(cls, text: str, dtype: DType = "float32") -> Quantity:
-        """Read ``loss``, ``parameters`` or a workload, in ``dtype`` unless it names one. Raises InputError."""
+        """Read ``loss``, ``parameters``, a recall task or a workload, in ``dtype`` unless it names one.
+
+        Raises InputError.
+        """
         name = text.strip()
         if name in {LOSS, PARAMETERS}:
             return cls(name)
+        if is_task(name):
+            return cls(parse_task(name).objective)
         if ":" not in name:
-            raise InputError(f"{text!r} is neither {LOSS} nor {PARAMETERS} nor one of {FORMS}")
+            raise InputError(f"{text!r} is neither {LOSS} nor {PARAMETERS} nor recall nor one of needle:512, {FORMS}")
         return cls.of(Workload.parse(name, dtype))
 
     @classmethod
@@ -51,12 +65,19 @@ class Quantity(NamedTuple):
         """Of its values."""
         if self.workload is not None:
             return self.workload.unit
+        if self.is_recall:
+            return SHARE
         return "bits per byte" if self.name == LOSS else PARAMETERS
 
     @property
+    def is_recall(self) -> bool:
+        """Whether it is the share of a recall task's questions that a network answers after training on the task."""
+        return is_task(self.name)
+
+    @property
     def higher_is_better(self) -> bool:
-        """True for a throughput alone."""
-        return self.workload is not None and self.workload.higher_is_better
+        """True for throughputs and recall."""
+        return self.is_recall if self.workload is None else self.workload.higher_is_better
 
     def minimised(self, value: float) -> float:
         """A value such that less is better; its own inverse."""
@@ -64,7 +85,11 @@ class Quantity(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """The most that a quantity known before training may be, or the least of a throughput, in the quantity's unit."""
+    """The most that a quantity may be, or the least where higher is better, in the quantity's unit.
+
+    All quantities but the loss can be limited. That of a recall task is found by training on the task, all others are
+    known before any training.
+    """
 
     quantity: Quantity
     bound: float
@@ -72,7 +97,7 @@ class Limit(NamedTuple):
     @classmethod
     def parse(cls, text: str, dtype: DType = "float32") -> Limit:
         """Read a limit such as those of LIMIT_FORMS. Raises InputError with one line."""
-        match = _LIMIT.fullmatch(text.strip())
+        match = _LIMIT.fullmatch(text.strip()) if len(text) <= _LONGEST else None  # the time grows with its square
         if match is None:
             raise InputError(f"limit {text!r}: not of a form such as {LIMIT_FORMS}")
         try:
@@ -80,7 +105,9 @@ class Limit(NamedTuple):
         except InputError as error:
             raise InputError(f"limit {text!r}: {error}") from None
         if quantity.name == LOSS:
-            raise InputError(f"limit {text!r}: the loss is known only after training; a limit is on what is predicted")
+            raise InputError(
+                f"limit {text!r}: the loss is known only after training; a limit is on what is predicted, or on recall"
+            )
         if match[2] != _relation(quantity):
             raise InputError(f"limit {text!r}: write {match[1]}{_relation(quantity)}{match[3]}{match[4]}")
         scales = _SCALES[quantity.unit]
@@ -90,6 +117,8 @@ class Limit(NamedTuple):
         bound = float(match[3]) * scales[match[4]]
         if not bound > 0 or not isfinite(bound):
             raise InputError(f"limit {text!r}: must be greater than zero, and finite")
+        if quantity.is_recall and bound > 1:
+            raise InputError(f"limit {text!r}: a share of answers, so one at the most; such as {quantity.name}>=0.9")
         return cls(quantity, bound)
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from nas_search.search.config import content_hash
 from nas_search.search.problem import FloatArray, PriorSource
 from nas_search.space.architecture import Architecture
 from nas_search.space.genome import Choice
+from nas_search.space.search_space import SearchSpace
 
 PRIOR = "warm_start.json"
 Features = Callable[[Sequence[Architecture]], FloatArray]
@@ -38,6 +39,13 @@ class PriorTrial(BaseModel):
     bits_per_byte: float = Field(allow_inf_nan=False)
     loss_sd: float = Field(ge=0, allow_inf_nan=False)
 
+    def within(self, space: SearchSpace) -> PriorTrial | None:
+        """The same with the genome of another space; None if the architecture is not in it."""
+        try:
+            return self.model_copy(update={"genome": space.encode(Architecture.parse(self.architecture))})
+        except InputError:
+            return None
+
 
 class PriorRun(BaseModel):
     """The scored trials of another run.
@@ -53,6 +61,12 @@ class PriorRun(BaseModel):
     same_score: bool
     outside: int
     trials: tuple[PriorTrial, ...]
+
+    def within(self, space: SearchSpace) -> PriorRun:
+        """The same with the trials that a smaller space has, and its genomes."""
+        found = [trial.within(space) for trial in self.trials]
+        trials = tuple(trial for trial in found if trial is not None)
+        return self.model_copy(update={"trials": trials, "outside": self.outside + len(found) - len(trials)})
 
     @property
     def summary(self) -> str:
@@ -97,6 +111,10 @@ class Prior(BaseModel):
         """Of all that a search can depend on, so not of names; None if there is nothing."""
         known = [run.model_dump(mode="json", exclude={"name"}) for run in self.runs]
         return content_hash(known) if known else None
+
+    def within(self, space: SearchSpace) -> Prior:
+        """What is known of a smaller space."""
+        return Prior(runs=tuple(run.within(space) for run in self.runs))
 
     def sources(self, features: Features) -> tuple[PriorSource, ...]:
         """As samplers see it."""

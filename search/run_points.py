@@ -35,7 +35,8 @@ def run_points(study: Study) -> LawPoints:
     if not rows:
         raise InputError(f"{study.run_dir}: no trial has a loss yet")
     depth, width, tokens, loss, latency_ms = np.array(rows, dtype=np.float64).T
-    return LawPoints(str(study.run_dir), depth, width, tokens, loss, latency_ms, LOSS_NAME)
+    corpus = study.facts.corpus if study.facts else None
+    return LawPoints(str(study.run_dir), depth, width, tokens, loss, latency_ms, LOSS_NAME, corpus)
 
 
 def _rows(record: TrialRecord, ladder: Ladder) -> list[_Row]:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from nas_search.errors import InputError
-from nas_search.files import write_text_atomic
+from nas_search.files import sweep, write_text_atomic
 from nas_search.search.config import SearchConfig
 from nas_search.search.jobs import JOBS_FOLDER, is_disk_full
 from nas_search.search.lock import RunLock
+from nas_search.search.run_links import check_links
 from nas_search.search.training import CHECKPOINTS_FOLDER
 from nas_search.space.search_space import SearchSpace, load_space
+from nas_search.yaml_text import read_text
+
+T = TypeVar("T")
 
 CONFIG, SPACE, LOCK = "config.yaml", "space.yaml", "run.lock"
 JOURNAL, TABLE, EVENTS = "study.journal", "table.parquet", "events.jsonl"
+LINK = "study.storage"
+"""Stands in place of the journal where the study is in a database."""
 
 
 class RunDirectory:
@@ -39,8 +46,18 @@ class RunDirectory:
 
     @property
     def journal(self) -> Path:
-        """The study."""
+        """The study, unless it is in a database."""
         return self.path / JOURNAL
+
+    @property
+    def link(self) -> Path:
+        """Says which study of which database this is a run of, once that has begun."""
+        return self.path / LINK
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a study."""
+        return self.journal.exists() or self.link.exists()
 
     @property
     def table(self) -> Path:
@@ -70,6 +87,7 @@ def read_run(path: Path) -> RunDirectory:
         found = False
     if not found:
         raise InputError(f"{str(path)[:200]}: not a run directory (no {CONFIG} in it)")
+    check_links(path, (JOBS_FOLDER, CHECKPOINTS_FOLDER))
     return run
 
 
@@ -85,10 +103,12 @@ def open_run(path: Path, config: SearchConfig, space: SearchSpace) -> Iterator[R
     created = _make(path)
     try:
         with RunLock(path / LOCK):
+            for folder in (path, path / JOBS_FOLDER, *path.glob(f"{CHECKPOINTS_FOLDER}/**/")):
+                sweep(folder)
             _store_or_compare(run, config, space)
             yield run
     except InputError:
-        if created and not run.journal.exists():
+        if created and not run.begun:
             shutil.rmtree(created, ignore_errors=True)
         raise
 
@@ -99,7 +119,9 @@ def _make(path: Path) -> Path | None:
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         if path.exists() and not path.is_dir():
             raise InputError(f"{path}: a file; give a folder for the run")
-        if path.is_dir() and not (path / CONFIG).is_file() and _holds_something_else(path):
+        check_links(path, (JOBS_FOLDER, CHECKPOINTS_FOLDER))
+        known = (path / CONFIG).is_file() or RunDirectory(path).begun
+        if path.is_dir() and not known and _holds_something_else(path):
             raise InputError(f"{path}: not empty and not a run directory; give another folder")
         for folder in (path, path / JOBS_FOLDER, path / CHECKPOINTS_FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
@@ -119,27 +141,31 @@ def _holds_something_else(path: Path) -> bool:
 
 def _store_or_compare(run: RunDirectory, config: SearchConfig, space: SearchSpace) -> None:
     if run.config_file.exists():
-        stored = run.config()
+        stored = _stored(run.config)
         field = config.conflict_with(stored)
         if field is not None:
             raise InputError(
-                f"{run.path}: begun with {field}: {_show(stored, field)}, now it is {_show(config, field)}; "
+                f"{run.path}: begun with {field}: {stored.shown(field)}, now it is {config.shown(field)}; "
                 f"give the same or another run directory"
             )
-        if run.space() != space:
-            raise InputError(f"{run.path}: begun with another space '{space.name}'; give another run directory")
-    else:
+    if not (run.config_file.exists() and run.space_file.exists()):
         write_text_atomic(run.space_file, yaml.safe_dump(space.model_dump(mode="json"), sort_keys=False))
+    elif _stored(run.space) != space:
+        raise InputError(f"{run.path}: begun with another space '{space.name}'; give another run directory")
     if not run.config_file.exists() or run.config() != config:
         write_text_atomic(run.config_file, config.to_yaml())
 
 
-def _show(config: SearchConfig, field: str) -> str:
-    return str(config.model_dump(mode="json")[field])
+def _stored(read: Callable[[], T]) -> T:
+    """What a file of the run says. Raises InputError if it is damaged."""
+    try:
+        return read()
+    except InputError as error:
+        raise InputError(f"{error}; remove the file, and the same search writes it again") from None
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None

@@ -6,7 +6,6 @@ from nas_search.errors import InputError
 from nas_search.proxies.training_memory import training_bytes
 from nas_search.proxies.twin import TwinRule, times_fewer, twin_rule
 from nas_search.search.setting import Setting
-from nas_search.search.train_device import free_bytes
 from nas_search.space.architecture import Architecture
 
 MEMORY_SHARE = 0.8
@@ -24,7 +23,7 @@ def decide_twins(setting: Setting) -> TwinRule | None:
     config, space, vocabulary = setting.config, setting.space, setting.corpus.vocabulary
     largest = space.largest()
     most_parameters = config.train_parameters or largest.parameters
-    share = int(MEMORY_SHARE * free_bytes(config.train_device)) // config.worker_count
+    share = int(MEMORY_SHARE * setting.bytes_per_worker())
 
     def trains(architecture: Architecture) -> bool:
         return architecture.parameters <= most_parameters and training_bytes(architecture, config.recipe) <= share

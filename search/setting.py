@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import log2
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nas_search.proxies.data import Corpus, load_corpus
 from nas_search.proxies.schedule import check_rungs
 from nas_search.search.budget import parse_budget
 from nas_search.search.config import SearchConfig
+from nas_search.search.executors.site import Site
 from nas_search.search.goals import Goals
 from nas_search.search.latency_source import LatencySource, find_source, uncovered
 from nas_search.search.rungs import Ladder
@@ -26,7 +28,8 @@ from nas_search.space.search_space import SearchSpace, load_space
 class Setting:
     """A resolved configuration with its space (vocabulary filled in), source of latencies, goals, text and rungs.
 
-    The latency budget is not in ``goals`` yet: it may depend on a table.
+    The latency budget is not in ``goals`` yet: it may depend on a table. ``bytes_per_worker`` asks for the memory that
+    each training may use.
     """
 
     config: SearchConfig
@@ -35,6 +38,7 @@ class Setting:
     goals: Goals
     corpus: Corpus
     ladder: Ladder
+    bytes_per_worker: Callable[[], int]
 
     @property
     def device(self) -> Device:
@@ -67,12 +71,13 @@ class Setting:
         return repeats(self.config.largest_budget, len(self.corpus.train))
 
 
-def prepare(config: SearchConfig, frozen_table: Path) -> Setting:
+def prepare(config: SearchConfig, frozen_table: Path, site: Site) -> Setting:
     """Find and check everything that a configuration names. Raises InputError.
 
-    ``frozen_table`` is where the run has its table, if it was begun before.
+    ``frozen_table`` is where the run has its table, if it was begun before, ``site`` where the search works.
     """
-    config = config.resolved()
+    train_device = site.train_device(config.train_device)
+    config = config.resolved(train_device, config.workers or site.room(train_device))
     check_sampler(config.sampler, config.sampler_options)
     if config.warm_start:
         check_warm_start(config.sampler)
@@ -89,8 +94,16 @@ def prepare(config: SearchConfig, frozen_table: Path) -> Setting:
     def lacks(table: LatencyTable) -> list[str]:
         return uncovered(table, whole_space(), Goals.of(config, table.device.default_dtype).workloads)
 
-    source = find_source(config.device, given=config.table, frozen=frozen_table, estimate=config.estimate, lacks=lacks)
+    source = find_source(
+        config.device,
+        given=config.table,
+        frozen=frozen_table,
+        estimate=config.estimate,
+        lacks=lacks,
+        resolve=site.device,
+    )
     goals = Goals.of(config, source.device.default_dtype)
-    setting = Setting(config, whole_space(), source, goals, corpus(), ladder)
+    bytes_per_worker = partial(site.bytes_per_worker, train_device, config.worker_count)
+    setting = Setting(config, whole_space(), source, goals, corpus(), ladder, bytes_per_worker)
     check_rungs(config.recipe, [setting.confirm_tokens])
     return setting

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, first_problem
 from nas_search.profiler.measurement import Source
 from nas_search.profiler.table import LatencyTable
 from nas_search.proxies.twin import TwinRule
 from nas_search.search.choice import choose_winner, confirmed_front, search_front
-from nas_search.search.config import SearchConfig
-from nas_search.search.confirm import read_confirmations
+from nas_search.search.chosen_shape import ChosenShape
+from nas_search.search.config import MOST, SearchConfig
 from nas_search.search.events import seconds_by_phase
 from nas_search.search.front import Point, hypervolume
 from nas_search.search.goals import Goals
-from nas_search.search.journal import CANDIDATE, read_study, record_of
+from nas_search.search.journal import CANDIDATE, record_of
 from nas_search.search.lock import is_locked
 from nas_search.search.prior import PRIOR, Prior
 from nas_search.search.rundir import LOCK, RunDirectory, read_run
+from nas_search.search.storage.home import read_stored
+from nas_search.search.study_check import check_study
 from nas_search.search.trial import Confirmation, TrialRecord
+from nas_search.search.utilisation import Utilisation, utilisation
 from nas_search.space.genome import Choice
 from nas_search.space.search_space import SearchSpace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-JOB_PHASES = frozenset({"table", "training", "measuring"})
+JOB_PHASES = frozenset({"table", "law", "training", "recall", "measuring"})
 
 
 class Facts(BaseModel):
@@ -39,6 +43,7 @@ class Facts(BaseModel):
     ``objectives`` and ``limits`` are all there are, the main workload's latency budget included, in canonical form.
     ``penalty_loss`` in bits per byte is that of a model which knows nothing, and stands for candidates over a limit.
     ``train_tokens`` are those of the text, None in studies that did not note it.
+    ``shape`` is what the first of two stages chose; the ``space`` is that of the second then.
     ``twins`` says how candidates are scored in a search that does not train them as they are. ``warm_start`` is the
     hash of what other runs had told.
     """
@@ -47,14 +52,23 @@ class Facts(BaseModel):
 
     space: str
     corpus: str
-    train_tokens: int | None = None
+    train_tokens: int | None = Field(None, ge=1, le=MOST)
     table: str
     objectives: tuple[str, ...]
     limits: tuple[str, ...]
     penalty_loss: float
     twins: TwinRule | None = None
     warm_start: str | None = None
+    shape: ChosenShape | None = None
     versions: dict[str, str]
+
+    @classmethod
+    def stored(cls, fields: Mapping[str, Any], run: Path) -> Facts:
+        """Those that a study holds. Raises InputError if they are damaged."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise InputError(f"{run}: the study is damaged, what it was begun with: {first_problem(error)}") from None
 
     @property
     def goals(self) -> Goals:
@@ -70,16 +84,20 @@ class Study:
         self.config: SearchConfig = run.config()
         self.space: SearchSpace = run.space()
         self._run = run
-        trials, facts = read_study(run.journal) if run.journal.exists() else ([], {})
+        stored = read_stored(run, self.config)
         try:
-            self.facts = Facts.model_validate(facts) if facts else None
+            self.facts = Facts.model_validate(stored.facts) if stored.facts else None
             self.goals = self.facts.goals if self.facts else Goals.of(self.config)
-            proposed = [trial for trial in trials if CANDIDATE in trial.user_attrs]
+            if self.facts and self.facts.shape:
+                self.space = self.facts.shape.second_stage(self.space)
+            self.goals = replace(self.goals, columns=Goals.of(self.config).columns)
+            proposed = [trial for trial in stored.trials if CANDIDATE in trial.user_attrs]
             records = [record_of(trial) for trial in proposed]
             self._genomes = {trial.number: trial.user_attrs[CANDIDATE]["genome"] for trial in proposed}
-        except (ValidationError, KeyError, ValueError) as error:
-            raise InputError(f"{run.journal}: damaged, not a study of this program ({_one_line(error)})") from None
-        self._records = _with_confirmations(records, read_confirmations(run.path))
+            check_study(self.goals, records)
+        except (ValidationError, LookupError, ValueError, TypeError) as error:
+            raise InputError(f"{stored.where}: damaged, not a study of this program ({_one_line(error)})") from None
+        self._records, self._weights_at = _with_confirmations(records, stored.confirmations), stored.weights_at
 
     @classmethod
     def open(cls, run_dir: Path | str) -> Study:
@@ -118,6 +136,10 @@ class Study:
             return None
         return self.run_dir / winner.confirmed.best.weights
 
+    def weights_elsewhere(self, record: TrialRecord) -> str | None:
+        """HOST:FOLDER of the run directory that has a confirmed trial's weights; None if it is this one."""
+        return self._weights_at.get(record.fingerprint)
+
     @property
     def limit_ms(self) -> float | None:
         """The limit on the search's own workload, None without one or before the study began."""
@@ -143,6 +165,11 @@ class Study:
     def seconds(self) -> dict[str, float]:
         """Wall time by phase over all sittings: table, training, measuring, sampling (of idle workers), other."""
         return seconds_by_phase(self._run.events)
+
+    @cached_property
+    def utilisation(self) -> Utilisation | None:
+        """How busy workers were while it searched; None if that never ended, not even by an interruption."""
+        return utilisation(self._run.events)
 
     @property
     def overhead(self) -> float:
@@ -195,12 +222,13 @@ def hypervolume_history(records: Sequence[TrialRecord], goals: Goals, reference:
 
 
 def _row(record: TrialRecord, goals: Goals) -> dict[str, Any]:
-    row = record.model_dump(exclude={"confirmed", "rung_scores", "figures"})
+    row = record.model_dump(exclude={"confirmed", "rung_scores", "figures", "recalls"})
     confirmed = record.confirmed
     return row | {
         "confirmed_latency_ms": confirmed.latency.value if confirmed and confirmed.latency else None,
         "confirmed_bits_per_byte": confirmed.bits_per_byte if confirmed else None,
         **_further(record, goals),
+        **_recall(record, goals),
     }
 
 
@@ -211,6 +239,17 @@ def _further(record: TrialRecord, goals: Goals) -> dict[str, float | None]:
         measured = record.measured(quantity.name)
         columns[f"{quantity.name} ({quantity.unit}, predicted)"] = record.figures[quantity.name]
         columns[f"{quantity.name} ({quantity.unit}, measured)"] = measured.value if measured else None
+    return columns
+
+
+def _recall(record: TrialRecord, goals: Goals) -> dict[str, float | None]:
+    """A column for each recall task, of a search that trains every candidate on it two."""
+    columns: dict[str, float | None] = {}
+    for quantity in goals.confirmed_recalls:
+        if quantity in goals.recalls:
+            columns[f"{quantity.name} ({quantity.unit}, searched)"] = record.figures.get(quantity.name)
+        score = record.confirmed_recall(quantity.name)
+        columns[f"{quantity.name} ({quantity.unit}, confirmed)"] = score.mean if score else None
     return columns
 
 

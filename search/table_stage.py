@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nas_search.errors import InputError, RunError
@@ -31,14 +33,25 @@ def frozen_table(sitting: Sitting) -> LatencyTable:
     run, config, source = sitting.run, sitting.config, sitting.setting.source
     if not run.table.exists():
         _make(sitting, source)
-    elif config.table is not None and config.table.exists():
-        _require_same(config.table, run.table)
-    table = LatencyTable.load(run.table)
+    table = _load(run.table, config.table)
+    if config.table is not None and config.table.exists():
+        _require_same(config.table, table, run.table)
     table.require_device(source.device)
     _require_cover(table, sitting.setting, config.table or run.table)
     _say_source(table, source, sitting)
     _judge(table, sitting)
     return table
+
+
+@contextmanager
+def table_is_not_lost(sitting: Sitting) -> Iterator[None]:
+    """Bad input that shows inside may end a run that was just begun: its table is kept, and the error says where."""
+    try:
+        yield
+    except InputError as error:
+        recorded_now = sitting.setting.source.measures and sitting.config.table is None
+        kept = keep_table(sitting.run) if recorded_now else None
+        raise InputError(f"{error}; --table {kept} spares another recording" if kept else str(error)) from None
 
 
 def keep_table(run: RunDirectory) -> Path | None:
@@ -89,8 +102,19 @@ def _copy(source: Path, target: Path) -> None:
     write_atomic(target, source.read_bytes())
 
 
-def _require_same(given: Path, frozen: Path) -> None:
-    if LatencyTable.load(given).hash != LatencyTable.load(frozen).hash:
+def _load(frozen: Path, given: Path | None) -> LatencyTable:
+    """The run's table. Raises InputError, saying what to do, if it is damaged."""
+    try:
+        return LatencyTable.load(frozen)
+    except InputError as error:
+        copied = f"remove it, and the same search copies {given} again" if given is not None else None
+        raise InputError(
+            f"{error}; {copied or 'put a copy of it there, with another one figures would not compare'}"
+        ) from None
+
+
+def _require_same(given: Path, table: LatencyTable, frozen: Path) -> None:
+    if LatencyTable.load(given).hash != table.hash:
         raise InputError(f"table {given}: not the one that this run was begun with ({frozen})")
 
 

@@ -12,12 +12,13 @@ from nas_search.profiler.device import resolve_device
 
 CPU = "cpu"
 TrainDevice = Literal["cpu", "cuda"]
+TrainChoice = Literal["auto", "cpu", "cuda"]
 TRAIN_PARAMETERS: dict[TrainDevice, int] = {"cpu": 20_000_000, "cuda": 1_000_000_000}
 """A network with more parameters is scored as its twin. Not measured: estimates of what trains on some hundred
 thousand tokens in minutes rather than hours."""
 
 
-def resolve_train_device(name: Literal["auto", "cpu", "cuda"]) -> TrainDevice:
+def resolve_train_device(name: TrainChoice) -> TrainDevice:
     """Where training runs. Asking for anything but the CPU imports torch. Raises InputError where there is no CUDA."""
     if name == "cpu":
         return "cpu"

@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas_search.errors import InputError
+from nas_search.proxies.recall_result import RecallResult
+from nas_search.proxies.rung_result import RungResult
 from nas_search.proxies.twin import TwinRule
-from nas_search.search.jobs import write_result
+from nas_search.search.jobs import Job, write_result
 from nas_search.search.prior import PRIOR, Prior, PriorRun, PriorTrial
+from nas_search.search.recall_training import RecallTraining
 from nas_search.search.sitting import Sitting
 from nas_search.search.study import Study
 from nas_search.search.training import Training
@@ -22,7 +25,7 @@ from nas_search.space.architecture import Architecture
 from nas_search.space.search_space import SearchSpace
 
 
-def warm_start(sitting: Sitting, training: Training, twins: TwinRule | None) -> Prior:
+def warm_start(sitting: Sitting, training: Training, recall: RecallTraining, twins: TwinRule | None) -> Prior:
     """What the run was warm-started with: as it keeps it, or read from the other runs now.
 
     Raises InputError for a run that is missing, damaged or this one, and for one that has nothing to tell.
@@ -31,7 +34,7 @@ def warm_start(sitting: Sitting, training: Training, twins: TwinRule | None) -> 
         return Prior()
     kept = sitting.run.path / PRIOR
     if not kept.exists():
-        runs = _Reader(sitting, training, twins).read(sitting.config.warm_start)
+        runs = _Reader(sitting, training, recall, twins).read(sitting.config.warm_start)
         Prior(runs=runs).save(kept)  # last: trainings that are taken over are in place
     prior = Prior.load(kept)
     for run in prior.runs:
@@ -42,8 +45,8 @@ def warm_start(sitting: Sitting, training: Training, twins: TwinRule | None) -> 
 class _Reader:
     """Reads other runs for one search; ``twins`` says how it scores its candidates."""
 
-    def __init__(self, sitting: Sitting, training: Training, twins: TwinRule | None) -> None:
-        self.setting, self.training, self.twins = sitting.setting, training, twins
+    def __init__(self, sitting: Sitting, training: Training, recall: RecallTraining, twins: TwinRule | None) -> None:
+        self.setting, self.training, self.recall, self.twins = sitting.setting, training, recall, twins
         self.space: SearchSpace = sitting.setting.space
         self.known: set[PriorTrial] = set()
 
@@ -99,16 +102,22 @@ class _Reader:
 
     def _take_over(self, trials: Sequence[PriorTrial], run_dir: Path) -> None:
         """Copy the results of trainings that this search would do with exactly the same arguments."""
-        here, there = self.training, replace(self.training, run_dir=run_dir)
+        rungs, recall = replace(self.training, run_dir=run_dir), replace(self.recall, run_dir=run_dir)
+        seed = self.setting.config.seed
         for trial in trials:
             architecture = Architecture.parse(trial.architecture)
             trained = architecture if self.twins is None else self.twins.twin(architecture)
-            for rung in range(here.ladder.top + 1):
-                job = here.rung_job(trained.notation, architecture.fingerprint, rung, self.setting.config.seed)
-                result = there.result(job)
-                if result is not None:
-                    reused = result.model_copy(update={"reused": True, "seconds": 0.0})
-                    write_result(here.run_dir, job, reused.model_dump(mode="json"))
+            named = (trained.notation, architecture.fingerprint)
+            for job in recall.jobs(*named):
+                self._take_over_one(job, recall.result(job))
+            for rung in range(rungs.ladder.top + 1):
+                job = rungs.rung_job(*named, rung, seed)
+                self._take_over_one(job, rungs.result(job))
+
+    def _take_over_one(self, job: Job, result: RungResult | RecallResult | None) -> None:
+        if result is not None:
+            reused = result.model_copy(update={"reused": True, "seconds": 0.0})
+            write_result(self.training.run_dir, job, reused.model_dump(mode="json"))
 
 
 def _shown(path: Path) -> str:

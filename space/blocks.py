@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Final
 
-from nas_search.space.genome import BETWEEN, StagePlan
+from nas_search.space.genome import BETWEEN, FfnPolicy, StagePlan
 
 Block = tuple[str, ...]
 
@@ -23,6 +23,12 @@ def ratio_counts(ratio: str) -> tuple[int, int]:
     if sum(counts) == 0:
         raise ValueError(f"'{ratio}' is not a ratio such as \"1:2\"")
     return counts
+
+
+def block_length(ratio: str, ffn: FfnPolicy) -> int:
+    """Operators of a block with mixers in this ratio and FFNs by this policy. Raises ValueError for no ratio."""
+    mixers = sum(ratio_counts(ratio))
+    return 2 * mixers - 1 if ffn == BETWEEN else mixers * (1 + ffn)
 
 
 @lru_cache(maxsize=8192)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,9 @@ class GenomeSpace(Protocol):
     @property
     def genes(self) -> tuple[Gene, ...]:
         """The genes in the order of a genome's values."""
+
+    def members(self) -> Iterator[Genome]:
+        """All members, each once, in an order of their own."""
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A random member."""

@@ -186,14 +186,14 @@ class _Parser:
 
     def _integer(self, token: _Token, value: str) -> int:
         if not re.fullmatch(r"\d{1,9}", value):
-            raise self._error(token.column, f"'{token.text}' needs a whole number")
+            raise self._error(token.column, f"'{_excerpt(token.text)}' needs a whole number")
         return int(value)
 
     def _operator(self, token: _Token) -> OperatorSpec:
         types = operator_types()
         if token.text not in types:
             known = ", ".join(types)
-            raise self._error(token.column, f"unknown operator '{token.text}' (known: {known})")
+            raise self._error(token.column, f"unknown operator '{_excerpt(token.text)}' (known: {known})")
         options = self._options(token)
         try:
             return types[token.text].model_validate({name: option.value for name, option in options.items()})

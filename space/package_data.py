@@ -6,6 +6,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from nas_search.errors import InputError
+from nas_search.yaml_text import read_text
 
 FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -27,9 +28,9 @@ def is_file_name(text: str) -> bool:
 
 
 def read_file(path: Path) -> str:
-    """The text of a user's file. Raises InputError that names the file."""
+    """The text of a user's YAML or JSON file. Raises InputError that names the file."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -7,8 +7,9 @@ a space may let every stage choose options of its operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -66,6 +67,12 @@ class SearchSpace(SpaceDefinition):
     def with_vocabulary(self, vocabulary: int) -> SearchSpace:
         """The same space for data with this many tokens."""
         return SearchSpace.model_validate({**self.model_dump(), "vocabulary": vocabulary})
+
+    def members(self) -> Iterator[Genome]:
+        """All members, one genome for each architecture, in the order of their genes' choices: the last gene first."""
+        for genome in product(*(gene.choices for gene in self.genes)):
+            if self.repair(genome) == genome == self.canonical(genome):
+                yield genome
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A random genome that decodes; the number of operators is spread evenly over 1 to ``max_operators``."""

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from nas_search.errors import InputError
-from nas_search.space.blocks import ratio_counts
+from nas_search.space.blocks import block_length, ratio_counts
 from nas_search.space.genome import BETWEEN, NO_INTERLEAVE, Choice, FfnPolicy
 from nas_search.space.notation import parse_operator
 from nas_search.space.operators.base import OperatorSpec
@@ -126,8 +126,7 @@ class SpaceDefinition(BaseModel):
     @model_validator(mode="after")
     def _blocks_fit(self) -> SpaceDefinition:
         ratio = max(self.ratios, key=lambda text: sum(ratio_counts(text)))
-        mixers = sum(ratio_counts(ratio))
-        longest = max(2 * mixers - 1 if ffn == BETWEEN else mixers * (1 + ffn) for ffn in self.ffns)
+        longest = max(block_length(ratio, ffn) for ffn in self.ffns)
         if longest > self.max_operators:
             raise ValueError(
                 f"max_operators: {self.max_operators} is less than the {longest} operators of the longest block "

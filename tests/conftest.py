@@ -1,13 +1,23 @@
 """Settings of all tests: no deadlines, since the machine may be slow, and the same examples every time."""
 
+import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+sys.path.append(str(Path(__file__).parent))
+
+from postgres import Server, private_server, server_binaries
+
 settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
+
+# A shell leaves its background jobs deaf to Ctrl-C, and they their children; tests send it to both.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KERNEL_PACKAGES = ("flash_attn", "mamba_ssm", "selective_scan_cuda", "causal_conv1d", "fla")
 
@@ -42,3 +52,14 @@ def no_kernel_packages(fresh_kernels: None, monkeypatch: pytest.MonkeyPatch) -> 
     for name in KERNEL_PACKAGES:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr("nas_search.space.kernels.fused.choice.find_spec", lambda name: None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of the session's own."""
+    binaries = server_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed here (no initdb)")
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    with private_server(binaries) as server:
+        yield server

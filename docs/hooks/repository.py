@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = PurePosixPath("docs")
-ALSO = ("experiments/conformance/README.md", "experiments/h100/README.md")
+ALSO = ("SECURITY.md", "experiments/conformance/README.md", "experiments/h100/README.md")
 """In the navigation, whoever links to them."""
 
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?(?=\))")

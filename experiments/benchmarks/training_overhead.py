@@ -10,20 +10,18 @@ plain to ours of at least 0.97. One thread, float32. The last line is one JSON d
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
-from importlib.metadata import version
 
 import numpy as np
 import torch
-from comparison import OURS, Comparison, Rounds, Row, Run, compare, comparison_table, keep_freed_memory
+from comparison import OURS, Comparison, Rounds, Row, Run, compare, comparison_table
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
+from training_benchmark import begin, versions
 
-from nas_search.profiler.device import resolve_device
 from nas_search.proxies.optimizers import make_optimizers
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.trunk import Trunk
@@ -109,12 +107,8 @@ def verdict(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Our trainer against a plain loop.")
-    parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it works")
-    rounds = QUICK if parser.parse_args().quick else FULL
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    tokens = np.random.default_rng(0).integers(256, size=1 << 20, dtype=np.uint8)
+    quick, tokens = begin("Our trainer against a plain loop.")
+    rounds = QUICK if quick else FULL
     cases = [(notation, name) for name in RECIPES for notation in NETWORKS]
     waiting = Console(stderr=True)
     rows = [
@@ -126,8 +120,7 @@ def main() -> None:
     title = f"one training step of {recipe.batch} x {recipe.sequence_length} tokens, one thread, CPU time"
     Console(width=120).print(comparison_table(rows, title))
     print(verdict(rows))
-    versions = {"torch": version("torch"), "machine": resolve_device("cpu").description}
-    print(json.dumps({"rows": [asdict(row) for row in rows], "steps": STEPS, "versions": versions}))
+    print(json.dumps({"rows": [asdict(row) for row in rows], "steps": STEPS, "versions": versions()}))
 
 
 if __name__ == "__main__":

@@ -9,20 +9,17 @@ timed too. A ratio is the median over rounds of with / without, with a 95 % boot
 
 from __future__ import annotations
 
-import argparse
 import json
-from importlib.metadata import version
 
 import numpy as np
-import torch
-from comparison import Contestant, bootstrap_interval, cpu_ms, keep_freed_memory, take_turns
+from comparison import Contestant, bootstrap_interval, cpu_ms, take_turns
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
+from training_benchmark import begin, versions
 
-from nas_search.profiler.device import resolve_device
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.trunk import Trunk
 from nas_search.proxies.weight_norm import StreamWeights
@@ -89,19 +86,14 @@ def table_of(rows: list[dict[str, object]]) -> Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What weight normalisation adds to a training step.")
-    parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it works")
-    rounds = QUICK_ROUNDS if parser.parse_args().quick else ROUNDS
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    tokens = np.random.default_rng(0).integers(256, size=1 << 20, dtype=np.uint8)
+    quick, tokens = begin("What weight normalisation adds to a training step.")
+    rounds = QUICK_ROUNDS if quick else ROUNDS
     notations = track(NETWORKS, "networks", console=Console(stderr=True), transient=True)
     rows = [measure(notation, tokens, rounds) for notation in notations]
     Console(width=120).print(table_of(rows))
     reached = all(float(str(row["ratio_high"])) <= MOST_RATIO for row in rows)
     print(f"target, every interval of with / without at most {MOST_RATIO}: {'reached' if reached else 'NOT reached'}")
-    versions = {"torch": version("torch"), "machine": resolve_device("cpu").description}
-    print(json.dumps({"rows": rows, "steps": STEPS, "reached": reached, "versions": versions}))
+    print(json.dumps({"rows": rows, "steps": STEPS, "reached": reached, "versions": versions()}))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def _print(best: dict[str, tuple[str, float]], losses: np.ndarray, tokens: int) 
     print(f"device: {device.description}; {tokens:,} tokens, {losses.shape[1]} seeds")
     rows = []
     for (mixer, (notation, ms)), row in zip(best.items(), losses, strict=True):
-        against = interval(row - losses[0])
+        against = interval(row, losses[0])
         rows.append(
             {"mixer": mixer, "architecture": notation, "latency_ms": ms, "bits_per_byte": row.tolist(), **against}
         )

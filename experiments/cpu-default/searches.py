@@ -8,11 +8,12 @@ counted in trained tokens; both fronts are compared at the cost that the cheaper
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from numpy.typing import ArrayLike
 
 import nas_search
 from nas_search.cli.console import stderr
@@ -21,6 +22,9 @@ from nas_search.profiler.device import resolve_device
 from nas_search.search.front import hypervolume
 from nas_search.search.rungs import Ladder
 from nas_search.search.study import Study
+
+sys.path.append(str(Path(__file__).parents[1] / "studies"))
+from paired import Paired
 
 SAMPLERS = ("gp", "random")
 
@@ -86,16 +90,14 @@ def compare(studies: dict[tuple[str, int], Study], seeds: list[int]) -> dict:
         cost = min(histories[sampler, seed][-1].tokens for sampler in SAMPLERS)
         volumes = {s: normalised_hypervolume(histories[s, seed], cost, low, high) for s in SAMPLERS}
         rows.append({"seed": seed, "tokens": cost, **volumes})
-    differences = np.array([row["gp"] - row["random"] for row in rows])
-    return {"rows": rows, **interval(differences)}
+    return {"rows": rows, **interval([row["gp"] for row in rows], [row["random"] for row in rows])}
 
 
-def interval(differences: np.ndarray) -> dict:
-    """Mean of paired differences with its 95 % t interval."""
-    n = len(differences)
-    half = float(stats.t.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    mean = float(differences.mean())
-    return {"n": n, "difference": mean, "low": mean - half, "high": mean + half}
+def interval(first: ArrayLike, second: ArrayLike) -> dict:
+    """Mean of the differences of pairs with its 95 % t interval, which one pair does not have."""
+    found = Paired.of(first, second)
+    low, high = (float("nan") if end is None else end for end in (found.low, found.high))
+    return {"n": found.n, "difference": found.mean, "low": low, "high": high}
 
 
 def main() -> None:

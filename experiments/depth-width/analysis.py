@@ -3,7 +3,6 @@
 Writes ``recorded/table.csv``, which ``nas-search law`` reads, too.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,14 @@ from nas_search.proxies.law_points import LawPoints, read_points
 from nas_search.results.law_page import law_html
 from nas_search.space.architecture import Architecture
 
-TABLE = Path("recorded", "table.csv")
+TABLE = "table.csv"
 BUDGETS = 5
 """Latencies at which the best depth is asked for."""
 
 
 def analyse(results: Results) -> Analysis:
     """The law of bits per byte; of perplexities (of bytes), as in the paper, only the errors."""
-    path = results.study.folder / TABLE
+    path = results.study.recorded / TABLE
     frame = losses(results)
     path.parent.mkdir(exist_ok=True)
     write_text_atomic(path, frame.to_csv(index=False, lineterminator="\n"))

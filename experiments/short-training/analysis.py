@@ -3,8 +3,6 @@
 Writes ``recorded/table.csv``, which ``nas-search agreement`` reads, too.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from comparing import Analysis
@@ -21,7 +19,7 @@ from nas_search.proxies.agreement import measure_agreement
 from nas_search.proxies.agreement_table import read_scores
 from nas_search.results.agreement_page import agreement_html
 
-TABLE = Path("recorded", "table.csv")
+TABLE = "table.csv"
 WANTED = 0.8
 """The tau that a training should reach to be trusted."""
 PREFIX, LATENCY = "bits_per_byte_", "latency_ms"
@@ -29,7 +27,7 @@ PREFIX, LATENCY = "bits_per_byte_", "latency_ms"
 
 def analyse(results: Results) -> Analysis:
     """Correlations of every budget with the last."""
-    path = results.study.folder / TABLE
+    path = results.study.recorded / TABLE
     frame, difference = losses(results)
     path.parent.mkdir(exist_ok=True)
     write_text_atomic(path, frame.to_csv(index=False, lineterminator="\n"))

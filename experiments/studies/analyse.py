@@ -36,8 +36,8 @@ def main(arguments: Sequence[str]) -> None:
     config = read_config(options.study)
     corpus = load_corpus(config.data, config.tokenizer)
     study = Study(options.study, corpus.hash, options.device)
-    results = complete(study, Shards(options.study / SHARDS_FOLDER))
-    found = load_analysis(options.study)(results)
+    results = complete(study, Shards(study.recorded / SHARDS_FOLDER))
+    found = load_analysis(study.folder)(results)
     console = stdout()
     console.print(config.title, style="bold")
     for fact in results.facts():
@@ -64,7 +64,7 @@ def load_analysis(folder: Path) -> Callable[[Results], Analysis]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path, help="the study's folder")
+    parser.add_argument("study", type=Path, help="the study's folder, or a config file in it")
     parser.add_argument("--out", type=Path, help="write a page with the picture")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it was trained (default: cpu)")
     return parser

@@ -1,4 +1,4 @@
-"""What a study trains: its ``config.yaml``, and the list of trainings that follows from it."""
+"""What a study trains: its config, and the list of trainings that follows from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from nas_search.search.rungs import Ladder
 from nas_search.space.architecture import Architecture
 from nas_search.yaml_text import parse_yaml
 
-CONFIG_FILE = "config.yaml"
+CONFIG_FILE, RECORDED = Path("config.yaml"), "recorded"
+EXTENDS = "extends"
 TrainDevice = Literal["cpu", "cuda"]
 
 
@@ -131,11 +132,21 @@ Loss = Callable[[Training], float | None]
 
 
 class Study:
-    """A folder with its config, and what is trained on the text with hash ``corpus``."""
+    """A config, by its file or its folder, and what is trained on the text with hash ``corpus``."""
 
-    def __init__(self, folder: Path, corpus: str, device: TrainDevice) -> None:
-        self.folder, self.corpus, self.device = folder, corpus, device
-        self.config = read_config(folder)
+    def __init__(self, study: Path, corpus: str, device: TrainDevice) -> None:
+        self.path, self.corpus, self.device = config_path(study), corpus, device
+        self.config = read_config(study)
+
+    @property
+    def folder(self) -> Path:
+        """What paths of the config are relative to."""
+        return self.path.parent
+
+    @property
+    def recorded(self) -> Path:
+        """The folder of what came out: ``recorded``, that of ``config-large.yaml`` is ``recorded-large``."""
+        return self.folder / self.path.stem.replace(CONFIG_FILE.stem, RECORDED)
 
     @cached_property
     def networks(self) -> dict[str, Architecture]:
@@ -188,7 +199,7 @@ class Study:
         network = network.model_copy(update={"meta_tokens": network.meta_tokens + arm.meta_tokens})
         return Training(
             architecture=network.notation,
-            recipe=_recipe(self.folder, {**self.config.recipe, **arm.recipe, **changes}),
+            recipe=_recipe(self.path, {**self.config.recipe, **arm.recipe, **changes}),
             tokens=self.config.tokens,
             seed=seed,
             corpus=self.corpus,
@@ -196,10 +207,24 @@ class Study:
         )
 
 
-def read_config(folder: Path) -> StudyConfig:
-    """The config of a study's folder. Raises InputError with the file and the field."""
-    path = folder / CONFIG_FILE
+def config_path(study: Path) -> Path:
+    """A config file, or that of a folder. Raises InputError for a file of another name."""
+    path = study / CONFIG_FILE if study.is_dir() else study
+    if not path.stem.startswith(CONFIG_FILE.stem):
+        raise InputError(f"{study}: not a study; give its folder, or a file config*.yaml in it")
+    return path
+
+
+def read_config(study: Path) -> StudyConfig:
+    """The config of a study, by its file or its folder; what it does not say, the file that it extends says.
+
+    Raises InputError with the file and the field.
+    """
+    path = config_path(study)
     fields = parse_yaml(_text(path), str(path))
+    if isinstance(fields, dict) and EXTENDS in fields:
+        base = path.with_name(str(fields.pop(EXTENDS)))
+        fields = parse_yaml(_text(base), str(base)) | fields
     try:
         return StudyConfig.model_validate(fields)
     except ValidationError as error:
@@ -223,11 +248,11 @@ def read_networks(folder: Path, config: StudyConfig) -> dict[str, Architecture]:
     return {name: Architecture.parse(notation) for name, notation in notations.items()}
 
 
-def _recipe(folder: Path, fields: dict[str, Any]) -> TrainingRecipe:
+def _recipe(path: Path, fields: dict[str, Any]) -> TrainingRecipe:
     try:
         return TrainingRecipe.model_validate(fields)
     except ValidationError as error:
-        raise InputError(f"{folder / CONFIG_FILE}: recipe: {first_problem(error)}") from None
+        raise InputError(f"{path}: recipe: {first_problem(error)}") from None
 
 
 def _text(path: Path) -> str:

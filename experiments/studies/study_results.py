@@ -51,7 +51,7 @@ def complete(study: Study, shards: Shards) -> Results:
     missing = [training for training in trainings if shards.get(training) is None]
     if missing or not trainings:
         raise InputError(
-            f"{study.folder}: {len(trainings) - len(missing)} of {len(trainings)} trainings are recorded for text "
+            f"{study.path}: {len(trainings) - len(missing)} of {len(trainings)} trainings are recorded for text "
             f"{study.corpus} on {study.device}; do the others with train.py"
         )
     return Results(study, shards)
@@ -62,7 +62,7 @@ def check_parameters(study: Study) -> None:
     within = study.config.parameters_within
     counts: Mapping[str, int] = {name: network.parameters for name, network in study.networks.items()}
     if within is not None and max(counts.values()) > min(counts.values()) * (1 + within):
-        raise InputError(f"{study.folder}: parameters differ by more than {within:.0%}: {counts}")
+        raise InputError(f"{study.path}: parameters differ by more than {within:.0%}: {counts}")
 
 
 def swept(results: Results, member: Member) -> list[tuple[Training, float]]:

@@ -5,7 +5,8 @@
 Each training is kept in a file of its own in the study's ``recorded/trainings``, so that the same command goes on
 where it was interrupted; a training that was in its middle goes on from its last budget. ``--list`` prints what there
 is to train and what came of it, ``--dry-run`` how many hours are left: by the rates of networks that were trained
-before, and of a few steps of all others (on a CPU in time of the thread, as if nothing else ran).
+before, and of a few steps of all others (on a CPU in time of the thread, as if nothing else ran). A study may have
+another size in a file beside its config: ``experiments/operators/config-large.yaml`` in place of the folder.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from nas_search.search.executors.base import ExecutorFactory
 from nas_search.search.executors.local import LocalExecutor
 from nas_search.search.train_device import resolve_train_device
 
-SHARDS_FOLDER = Path("recorded", "trainings")
+SHARDS_FOLDER = "trainings"
 
 
 def main(arguments: Sequence[str], make_executor: ExecutorFactory = LocalExecutor) -> None:
@@ -39,13 +40,13 @@ def main(arguments: Sequence[str], make_executor: ExecutorFactory = LocalExecuto
     config = read_config(options.study)
     corpus = load_corpus(config.data, config.tokenizer)
     study = Study(options.study, corpus.hash, resolve_train_device(options.device))
-    shards = Shards(options.study / SHARDS_FOLDER)
+    shards = Shards(study.recorded / SHARDS_FOLDER)
     if options.list:
         show(study, shards)
     elif options.dry_run:
         estimate(study, shards, corpus, options.jobs)
     else:
-        work = options.work or Path("runs", "studies", options.study.resolve().name)
+        work = options.work or Path("runs", "studies", study.folder.resolve().name)
         train(study, shards, corpus, make_executor, work, options.jobs)
 
 
@@ -56,7 +57,7 @@ def train(study: Study, shards: Shards, corpus: Corpus, make_executor: ExecutorF
     while missing := [training for training in study.trainings(shards.loss) if shards.get(training) is None]:
         with progress_bar(stderr(), "tokens") as report:
             loop.run(missing, make_executor, jobs, report, lambda shard: print(_line(shard), flush=True))
-    print(f"{study.folder}: all trainings are recorded; analyse.py says what they come to")
+    print(f"{study.path}: all trainings are recorded; analyse.py says what they come to")
 
 
 def show(study: Study, shards: Shards) -> None:
@@ -82,7 +83,7 @@ def estimate(study: Study, shards: Shards, corpus: Corpus, jobs: int) -> None:
     tokens = sum(training.work for training in [*known, *later])
     print(
         f"{len(known) + len(later)} trainings, {tokens:,.0f} tokens: about "
-        f"{hours([*known, *later], rates, jobs):.1f} hours with {jobs} jobs"
+        f"{hours([*known, *later], rates, jobs):.2f} hours with {jobs} jobs"
     )
 
 
@@ -110,7 +111,7 @@ def _unknown(study: Study, shards: Shards) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path, help="the study's folder")
+    parser.add_argument("study", type=Path, help="the study's folder, or a config file in it")
     parser.add_argument("--jobs", type=_positive, default=2, help="processes of one thread each (default: 2)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)")
     parser.add_argument("--work", type=Path, help="checkpoints (default: runs/studies/NAME)")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from nas_search.errors import InputError
+from nas_search.results.dashboard.hosts import only_by_own_name
 from nas_search.results.dashboard.mirror import Mirror
 from nas_search.results.dashboard.page import styled
 from nas_search.results.dashboard.study_note import READ_ONLY
@@ -31,11 +32,11 @@ _FILE_POLICY = (
 _REPLACED = frozenset({"content-security-policy", "access-control-allow-origin", "x-content-type-options"})
 
 
-def dashboard_app(mirror: Mirror) -> WSGIApplication:
-    """The application. Raises InputError if the Optuna dashboard is not installed."""
+def dashboard_app(mirror: Mirror, host: str = "localhost") -> WSGIApplication:
+    """The application; browsers may ask it as ``host``. Raises InputError if the Optuna dashboard is not installed."""
     app = _optuna_app(mirror)
     app.install(_Notes(mirror))
-    return _guarded(styled(_refreshing(app, mirror)))
+    return only_by_own_name(_guarded(styled(_refreshing(app, mirror))), host)
 
 
 def require_dashboard() -> None:

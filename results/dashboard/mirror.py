@@ -35,12 +35,13 @@ from nas_search.results.dashboard.trials import objective_title, shown_trial
 from nas_search.results.view import RunView
 from nas_search.search.confirm import CONFIRMATIONS
 from nas_search.search.lock import is_locked
-from nas_search.search.rundir import CONFIG, JOURNAL, LOCK, TABLE
+from nas_search.search.rundir import CONFIG, LOCK, TABLE, RunDirectory
 from nas_search.search.samplers.base import distributions
+from nas_search.search.storage.home import study_stamp
 from nas_search.search.study import Study
 from nas_search.search.trial import TrialRecord
 
-_WATCHED = (CONFIG, TABLE, JOURNAL, CONFIRMATIONS, "report.html")
+_WATCHED = (CONFIG, TABLE, CONFIRMATIONS, "report.html")
 _LEAST_PAUSE_SECONDS, _BUSY_SHARE = 1.0, 0.05
 """Reading a run again takes at most this share of the time, since the search is on the same machine."""
 
@@ -103,8 +104,7 @@ class Mirror:
     def refresh(self) -> None:
         """Read the run again if it has changed, not too often. What cannot be read is told in the study's note."""
         with self._lock:
-            stamp = self._stamp()
-            if stamp == self._seen or self._clock() < self._due:
+            if self._clock() < self._due or (stamp := self._stamp()) == self._seen:
                 return
             began = self._clock()
             try:
@@ -116,7 +116,8 @@ class Mirror:
 
     def _stamp(self) -> tuple[object, ...]:
         """Differs whenever the run does."""
-        return (is_locked(self._run / LOCK), *map(_change, (self._run / name for name in _WATCHED)))
+        run = RunDirectory(self._run)
+        return (is_locked(run.path / LOCK), study_stamp(run), *(_change(run.path / name) for name in _WATCHED))
 
     def _take(self, study: Study) -> None:
         view = None if study.facts is None else RunView.of(study)

@@ -29,6 +29,7 @@ def trial_note(record: TrialRecord, view: RunView) -> str:
         _strip(network),
         _predictions(record, view),
         _losses(record, view),
+        _recalls(record, view),
         *(_limit(limit, record) for limit in view.goals.limits),
         _curve(record, view),
         _kernels(record, view),
@@ -96,11 +97,24 @@ def _confirmed(confirmed: Confirmation) -> str:
     return f"Confirmed: {figures.bits(confirmed.bits_per_byte)} bits per byte at {confirmed.tokens:,} tokens, {seeds}."
 
 
+def _recalls(record: TrialRecord, view: RunView) -> str:
+    """A line for each recall task that the trial was trained on."""
+    lines = []
+    for quantity in view.goals.confirmed_recalls:
+        searched, confirmed = record.recalls.get(quantity.name), record.confirmed_recall(quantity.name)
+        found = [("searched", searched), ("confirmed with other seeds", confirmed)]
+        said = "; ".join(f"{figures.recall(score)} of answers right, {stage}" for stage, score in found if score)
+        lines += [f"{quantity.name}: {said}."] if said else []
+    return "  \n".join(lines)
+
+
 def _limit(limit: Limit, record: TrialRecord) -> str:
+    if limit.quantity.name not in record.figures:
+        return f"Limit {figures.limit(limit)}: not trained on it."
     share = limit.over(record.figures[limit.quantity.name])
     by = figures.percent(abs(share))
     kept = f"missed by {by} (infeasible)" if share > 0 else f"kept, {by} to spare"
-    return f"Limit {figures.limit(limit)}: {kept}, as predicted."
+    return f"Limit {figures.limit(limit)}: {kept}, as {'trained' if limit.quantity.is_recall else 'predicted'}."
 
 
 def _curve(record: TrialRecord, view: RunView) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nas_search.results import figures
 from nas_search.results.axes import layout, log_axis
-from nas_search.results.plots import FRONT_COLOUR, TRIAL_COLOUR, FrontView, front_figure
+from nas_search.results.front_view import FrontView
+from nas_search.results.plots import FRONT_COLOUR, TRIAL_COLOUR, front_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ def run_pictures(view: RunView) -> dict[str, Figure]:
     main, _, *further = view.goals.objectives
     found = {}
     for place, quantity in enumerate((main, *further)):
-        plane = FrontView(view.records, view.front, quantity, view.table.source, limits.get(quantity))
+        plane = FrontView.of(view.records, view.front, quantity, view.table.source, limits.get(quantity))
         title = f"Front against {quantity.name}" if place else _front_title(view)
         found[f"front-{place}" if place else "front"] = _dressed(front_figure(plane, HEIGHT), title)
     trained = [record for record in view.records if record.rung_scores]

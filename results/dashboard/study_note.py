@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nas_search.search.trial import TrialRecord
 
 READ_ONLY = "This dashboard only reads the run: what is edited, renamed or deleted here is refused."
-_STATES = {"over_limit": "over a limit", "duplicate": "duplicates"}
+_STATES = {"over_limit": "over a limit", "below_limit": "below a limit on recall", "duplicate": "duplicates"}
 
 
 def study_note(view: RunView, links: Mapping[str, str], trial_links: str) -> str:

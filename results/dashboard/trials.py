@@ -24,6 +24,7 @@ _STATES: dict[TrialState, OptunaState] = {
     "complete": OptunaState.COMPLETE,
     "stopped": OptunaState.PRUNED,
     "over_limit": OptunaState.PRUNED,
+    "below_limit": OptunaState.PRUNED,
     "duplicate": OptunaState.PRUNED,
     "failed": OptunaState.FAIL,
 }
@@ -77,8 +78,12 @@ def _attributes(record: TrialRecord, view: RunView) -> dict[str, Any]:
     found: dict[str, Any] = {"outcome": state_name(record), "architecture": record.architecture}
     found["parameters"] = record.parameters
     found |= {objective_title(q, view.predicted): record.figures[q.name] for q in known if q.workload is not None}
-    for limit, share in zip(goals.limits, goals.over(record.figures).values(), strict=True):
-        found[f"over {figures.limit(limit)}, %"] = round(100 * share, 3)
+    over = goals.over(record.figures)
+    for limit in goals.limits:
+        if limit.quantity.name in over:
+            found[f"over {figures.limit(limit)}, %"] = round(100 * over[limit.quantity.name], 3)
+    for task, score in record.recalls.items():
+        found[f"{task}, % of answers right"] = round(100 * score.mean, 2)
     for quantity in known:
         measured = record.measured(quantity.name)
         if measured is not None:
@@ -87,4 +92,6 @@ def _attributes(record: TrialRecord, view: RunView) -> dict[str, Any]:
     if confirmed is not None:
         found["bits per byte, confirmed"] = confirmed.bits_per_byte
         found["seeds"] = len(confirmed.scores)
+        for task, score in confirmed.recalls.items():
+            found[f"{task}, % of answers right, confirmed"] = round(100 * score.mean, 2)
     return found

@@ -95,6 +95,10 @@ def _figures(view: RunView, record: TrialRecord) -> dict[str, Figure]:
         found[quantity.name] = Figure(f"{title}, {view.predicted}", record.figures[quantity.name])
         if measured is not None:
             found[f"{quantity.name} measured"] = Figure(f"{title}, measured", measured.value)
+    for task, score in record.recalls.items():
+        found[task] = Figure(f"{task}, % of answers right", 100 * score.mean, 1)
+    for task, score in (record.confirmed.recalls if record.confirmed else {}).items():
+        found[f"{task} confirmed"] = Figure(f"{task}, % of answers right, confirmed", 100 * score.mean, 1)
     for tokens, loss in zip(view.ladder.tokens, record.rung_scores, strict=False):
         found[f"after {tokens}"] = Figure(f"bits per byte after {tokens:,} tokens", loss, 4)
     if record.extrapolated and record.bits_per_byte is not None:

@@ -14,9 +14,10 @@ from nas_search.search.front import LOSS_COORDINATE
 from nas_search.space.architecture import Architecture
 
 if TYPE_CHECKING:
+    from nas_search.proxies.recall_result import RecallScore
     from nas_search.results.view import RunView
     from nas_search.search.objectives import Quantity
-    from nas_search.search.trial import Confirmation, TrialRecord
+    from nas_search.search.trial import Confirmation, TrialRecord, TrialState
 
 
 def headline(view: RunView) -> Html:
@@ -36,6 +37,7 @@ def _winner(view: RunView, winner: TrialRecord, confirmed: Confirmation) -> Html
         _figure_tile(view, winner, view.goals.main),
         _loss_tile(confirmed),
         *(_figure_tile(view, winner, quantity) for quantity in view.goals.further),
+        *(_recall_tile(task, score) for task, score in confirmed.recalls.items()),
         _tile("parameters", figures.count(winner.parameters), f"{winner.parameters:,}"),
         class_="tiles",
     )
@@ -58,6 +60,12 @@ def _loss_tile(confirmed: Confirmation) -> Html:
     seeds = len(confirmed.scores)
     detail = f"{seeds} seed{'s' * (seeds > 1)}, {confirmed.tokens:,} tokens each"
     return _tile("bits per byte, mean" if seeds > 1 else "bits per byte", figures.bits(confirmed.bits_per_byte), detail)
+
+
+def _recall_tile(task: str, score: RecallScore) -> Html:
+    seeds = len(score.accuracies)
+    detail = f"one seed: {figures.recall(score)}" if seeds == 1 else f"mean of {seeds} seeds: {figures.recall(score)}"
+    return _tile(f"{task}, answers right", figures.percent(score.mean), detail)
 
 
 def _tile(label: str, value: str, detail: str) -> Html:
@@ -90,8 +98,14 @@ def _why_no_winner(view: RunView) -> str:
         )
     return (
         f"None of the {len(view.records)} proposals kept the limits and finished training: {states['over_limit']} were "
-        f"over a limit, {states['stopped']} stopped, {states['failed']} failed. The table of proposals has the reasons."
+        f"over a limit, {_below(states)}{states['stopped']} stopped, {states['failed']} failed. The table of proposals "
+        "has the reasons."
     )
+
+
+def _below(states: Counter[TrialState]) -> str:
+    below = states["below_limit"]
+    return f"{below} below a limit on recall, " if below else ""
 
 
 def _fastest(view: RunView) -> str:
@@ -129,10 +143,17 @@ def _question(view: RunView) -> Html:
         ("workload", f"{view.workload} ({view.unit})"),
         ("objectives", "; ".join(map(figures.title, view.goals.objectives))),
         ("limits", _limits(view)),
+        *_shape(view),
         ("candidates", f"{len(view.records)} proposed, {_trained(view)}, {len(view.front)} on the front"),
         ("time", figures.duration(sum(view.seconds.values()))),
         ("written", f"{view.read_at:%Y-%m-%d %H:%M} UTC"),
     ])  # fmt: skip
+
+
+def _shape(view: RunView) -> list[tuple[str, str]]:
+    """How depth and width were chosen in a search of two stages."""
+    shape = view.facts.shape
+    return list(zip(("depth and width", "by prediction", "by law"), shape.facts, strict=True)) if shape else []
 
 
 def _trained(view: RunView) -> str:

@@ -50,6 +50,7 @@ def _groups(view: RunView) -> list[Group]:
         _figure_group(view, view.goals.main),
         Group("bits per byte", ("searched", "confirmed", "per seed"), _losses),
         *(_figure_group(view, quantity) for quantity in view.goals.further),
+        *(_recall_group(view, quantity) for quantity in view.goals.confirmed_recalls),
         Group("", ("parameters",), lambda record: (figures.count(record.parameters),)),
     ]
 
@@ -67,6 +68,18 @@ def _figure_group(view: RunView, quantity: Quantity) -> Group:
     if all(record.measured(quantity.name) is None for record in view.members):
         return Group(figures.title(quantity), (view.predicted,), lambda record: values(record)[:1])
     return Group(figures.title(quantity), (view.predicted, "measured", "95 % interval"), values)
+
+
+def _recall_group(view: RunView, quantity: Quantity) -> Group:
+    """What the search found, if it asked for it, and what fresh seeds gave in the last stage."""
+
+    def values(record: TrialRecord) -> tuple[str, ...]:
+        confirmed = figures.recall(record.confirmed_recall(quantity.name))
+        return (figures.recall(record.recalls.get(quantity.name)), confirmed)
+
+    if quantity in view.goals.recalls:
+        return Group(figures.title(quantity), ("searched", "confirmed"), values)
+    return Group(figures.title(quantity), ("confirmed",), lambda record: values(record)[1:])
 
 
 def _losses(record: TrialRecord) -> tuple[str, ...]:

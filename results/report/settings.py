@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nas_search.proxies.corpus_size import repeats
+from nas_search.proxies.recall_tasks import parse_task
 from nas_search.results import figures
 from nas_search.results.html import Column, Html, definitions, element, join, table
 from nas_search.results.limits import limits_of
@@ -76,7 +77,21 @@ def settings_section(view: RunView) -> Html:
                           f"clipped at {recipe.clip_norm:g}"),
         ("decay", f"the last {figures.percent(recipe.decay_share, 0)} of a rung's tokens"),
         ("validation", f"{recipe.validation_tokens:,} tokens"),
+        *_recall(view),
     ])  # fmt: skip
+
+
+def _recall(view: RunView) -> list[tuple[str, str]]:
+    """Only of a search that asks for recall."""
+    tasks, recipe = view.goals.confirmed_recalls, view.config.recall
+    if not tasks:
+        return []
+    asked = [(task.name, parse_task(task.name, recipe.pairs)) for task in tasks]
+    sizes = ", ".join(
+        f"{name} ({task.pairs} pair{'s' * (task.pairs > 1)} in {task.length:,} tokens)" for name, task in asked
+    )
+    seeds = f"{recipe.seeds} seed{'s' * (recipe.seeds > 1)}"
+    return [("recall", f"{sizes}: {recipe.steps:,} steps on each task alone, {seeds} in the search, others to confirm")]
 
 
 def _epochs(view: RunView) -> list[tuple[str, str]]:
@@ -109,6 +124,7 @@ def provenance_section(view: RunView) -> Html:
     facts = definitions([
         ("seed", str(view.config.seed)),
         ("workers", str(view.config.worker_count)),
+        *([] if view.utilisation is None else [("while it searched", str(view.utilisation))]),
         ("order", "deterministic" if view.config.deterministic else "as workers finish"),
         ("table hash", element("code", view.table.hash[:16])),
         ("kernels", ", ".join(view.table.info.kernels)),

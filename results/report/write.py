@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from nas_search.files import write_text_atomic
 from nas_search.results import figures
 from nas_search.results.axes import layout
+from nas_search.results.front_view import FrontView
 from nas_search.results.html import Html, element, join
 from nas_search.results.page import packed, page, picture, script
-from nas_search.results.plots import FrontView, front_figure, hypervolume_figure
+from nas_search.results.plots import front_figure, hypervolume_figure
 from nas_search.results.progress import hypervolume_steps
 from nas_search.results.report.agreement import agreement_section
 from nas_search.results.report.confirmed_figure import confirmed_figures
@@ -48,6 +49,10 @@ _NOT_MEASURED = "trained again (bars: range over seeds), not measured"
 _FURTHER_CAPTION = (
     "The same candidates and the same front: left and down are better. The line is the edge in this plane; members "
     "away from it are on the front for another objective."
+)
+_RECALL_CAPTION = (
+    "The same candidates and the same front: left and down are better. Recall is the share of answers that are right, "
+    "mean over seeds; bars are the range over seeds."
 )
 _PROGRESS_CAPTION = (
     "The hypervolume that the front dominates up to {reference} (limits where there are, else the worst that was seen; "
@@ -137,14 +142,15 @@ def _front(view: RunView) -> Html:
 def _front_pictures(view: RunView) -> Html:
     limits = {limit.quantity: limit.bound for limit in view.goals.limits}
     main, _, *further = [
-        FrontView(view.records, view.front, quantity, view.table.source, limits.get(quantity))
+        FrontView.of(view.records, view.front, quantity, view.table.source, limits.get(quantity))
         for quantity in view.goals.objectives
     ]
     measured = any(record.measured(view.goals.main.name) for record in view.confirmed) or not view.confirmed
     caption = _FRONT_CAPTION.format(confirmed=_MEASURED if measured else _NOT_MEASURED)
     pictures = [picture(front_figure(main), "front-figure", caption, "The front; tables below have its figures")]
     for number, plane in enumerate(further, start=1):
-        pictures.append(picture(front_figure(plane, height=320), f"front-figure-{number}", _FURTHER_CAPTION))
+        caption = _RECALL_CAPTION if plane.quantity.is_recall else _FURTHER_CAPTION
+        pictures.append(picture(front_figure(plane, height=320), f"front-figure-{number}", caption))
     return join(pictures)
 
 

@@ -5,7 +5,7 @@ So a search is a function of its history, and going on after a crash is nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +60,14 @@ def _random(problem: SearchProblem, options: SamplerOptions, seed: np.random.See
     return RandomMembers(problem.space, np.random.default_rng(seed))
 
 
+def _enumerate(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
+    from nas_search.search.samplers.in_order import MembersInOrder
+
+    assert isinstance(seed.entropy, Sequence)
+    _, index = seed.entropy
+    return MembersInOrder(problem.space, np.random.default_rng(seed), index)
+
+
 def _evolution(problem: SearchProblem, options: SamplerOptions, seed: np.random.SeedSequence) -> BaseSampler:
     from nas_search.search.samplers.evolution.sampler import AgingEvolution, EvolutionSettings
 
@@ -100,6 +108,7 @@ def _model(name: str) -> Factory:
 _FACTORIES: dict[str, Factory] = {
     "bayes": _bayes,
     "random": _random,
+    "enumerate": _enumerate,
     "evolution": _evolution,
     "tpe": _model("tpe"),
     "nsga2": _peer("nsga2"),

@@ -3,6 +3,7 @@
 SAMPLER_OPTIONS: dict[str, frozenset[str]] = {
     "bayes": frozenset(),
     "random": frozenset(),
+    "enumerate": frozenset(),
     "evolution": frozenset({"population", "sample_size", "cycle", "crossover", "screened"}),
     "tpe": frozenset(),
     "nsga2": frozenset({"population"}),

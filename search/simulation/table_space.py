@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ class TableSpace:
     def row(self, genome: Genome) -> int:
         """The row of a member."""
         return self._rows[genome]
+
+    def members(self) -> Iterator[Genome]:
+        """All rows."""
+        return iter(self.genomes)
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A random row."""

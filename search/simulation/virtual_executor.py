@@ -46,6 +46,7 @@ class VirtualExecutor:
         self._queue: deque[Job] = deque()
         self._running: list[_Running] = []
         self._started = 0
+        self._busy_seconds = 0.0
 
     def submit(self, job: Job) -> None:
         """Queue a job; jobs start in the order of submission."""
@@ -53,17 +54,26 @@ class VirtualExecutor:
         self._dispatch()
 
     def wait(self, timeout_seconds: float) -> list[JobEvent]:
-        """The jobs that end next, all of that moment, to which the clock jumps; no real time passes."""
+        """The jobs that have ended, or else those that end next, to which moment the clock jumps.
+
+        No real time passes. A job whose end was not waited for, since the driver was at something else, ends in time,
+        and its worker is idle until now.
+        """
         if not self._running:
             return []
-        self._clock.now = self._running[0].ends
+        self._clock.now = max(self._clock.now, self._running[0].ends)
         done: list[Job] = []
-        while self._running and self._running[0].ends == self._clock.now:
+        while self._running and self._running[0].ends <= self._clock.now:
             done.append(heappop(self._running).job)
         for job in done:
             self._finish(job)
         self._dispatch()
         return [JobFinished(job.name, None) for job in done]
+
+    @property
+    def busy_seconds(self) -> float:
+        """Time that workers spent at jobs so far, all of them together."""
+        return self._busy_seconds - sum(max(job.ends - self._clock.now, 0.0) for job in self._running)
 
     def close(self) -> None:
         """Stop every worker at once, whatever it does."""
@@ -76,5 +86,7 @@ class VirtualExecutor:
             if self._running and (self._queue[0].alone or self._running[0].job.alone):
                 return
             job = self._queue.popleft()
-            heappush(self._running, _Running(self._clock.now + self._seconds(job), self._started, job))
+            seconds = self._seconds(job)
+            heappush(self._running, _Running(self._clock.now + seconds, self._started, job))
+            self._busy_seconds += seconds
             self._started += 1

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from nas_search.errors import MEND_IT, RunError, system_refusal
 from nas_search.results.report import write_report
 from nas_search.results.report.live import LiveReport
 from nas_search.results.winner import write_winner
@@ -39,12 +40,19 @@ def run_study(config: SearchConfig, directory: Path, observer: Observer) -> Stud
     live = LiveReport(observer, directory)
     try:
         study = run_search(config, directory, live)
-        if study.winner() is not None:
+        winner = study.winner()
+        elsewhere = winner and study.weights_elsewhere(winner)
+        if elsewhere:
+            observer.note(f"the winner's weights are where it was confirmed: {elsewhere}")
+        elif winner is not None:
             write_winner(study)
+        write_report(study)
+    except OSError as error:
+        live.stopped()
+        raise RunError(f"{directory}: {system_refusal(error)}; {MEND_IT}") from None
     except BaseException:
         live.stopped()
         raise
-    write_report(study)
     return study
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import IO, Any, TextIO
@@ -21,6 +22,7 @@ Progress = Callable[[int, int], None]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # A process that closed its output has this long to end by itself.
 EXIT_SECONDS = 5.0
+SIGN_OF_LIFE_SECONDS = 5.0
 END_OF_PARENT = 0
 
 
@@ -104,14 +106,14 @@ def load_function(location: str) -> Callable[..., Any]:
 
 
 def in_hundredths(progress: Progress) -> Progress:
-    """Progress in steps of at least a hundredth."""
-    told = -1
+    """Progress in steps of at least a hundredth, or after some seconds: whoever waits sees that it does not hang."""
+    told, told_at = -1, 0.0
 
     def report(done: int, total: int) -> None:
-        nonlocal told
-        hundredths = 100 * done // max(total, 1)
-        if hundredths != told:
-            told = hundredths
+        nonlocal told, told_at
+        hundredths, now = 100 * done // max(total, 1), time.monotonic()
+        if hundredths != told or now - told_at > SIGN_OF_LIFE_SECONDS:
+            told, told_at = hundredths, now
             progress(done, total)
 
     return report

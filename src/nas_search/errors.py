@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Error numbers that mean that nothing more can be written."""
+
+MEND_IT = "the study is intact, mend that and run the same again"
 
 
 class InputError(Exception):
@@ -14,6 +20,12 @@ class InputError(Exception):
 
 class RunError(Exception):
     """The input was fine, but the run could not be completed (exit code 1)."""
+
+
+def system_refusal(error: OSError) -> str:
+    """What the operating system refused, and at which file, without its number."""
+    what = "disk full" if error.errno in DISK_FULL else error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename else what
 
 
 def first_line(error: Exception) -> str:

@@ -19,6 +19,10 @@ Cli = Callable[..., Any]
         (["--limit", "throughput:64<=5"], "limit 'throughput:64<=5': write throughput:64>=5"),
         (["--limit", "memory:64<=5ms"], "limit 'memory:64<=5ms': unit 'ms' is not one of memory:64"),
         (["--limit", "decode:256<=1ms", "--latency-budget", "3x"], "limit decode:256: given twice"),
+        (["--column", "memory:64"], "column 'memory:64': not one of recall, needle:LENGTH"),
+        (["--column", "recall", "--column", "recall"], "column recall: given twice"),
+        (["--limit", "recall<=0.5"], "limit 'recall<=0.5': write recall>=0.5"),
+        (["--objective", "recall"], "objectives recall: loss must be one of them"),
         (["--workload", "throughput:64"], "workload 'throughput:64': a search is about a latency"),
     ],
 )
@@ -44,6 +48,8 @@ def test_options_win_over_a_file_and_may_be_repeated(
     monkeypatch.setattr("nas_search.api.run_study", remember)
     path = tmp_path / "search.yaml"
     path.write_text("objectives: [loss, parameters]\nlimits: ['parameters<=1M']\n")
-    nas_search("--config", path, "--objective", "loss", "--objective", "memory:1024", "--run", tmp_path / "run")
+    options = ("--objective", "loss", "--objective", "memory:1024", "--column", "recall", "--column", "needle:512")
+    nas_search("--config", path, *options, "--run", tmp_path / "run")
     assert asked[0].objectives == ("loss", "memory:1024")
     assert asked[0].limits == ("parameters<=1M",)
+    assert asked[0].columns == ("recall", "needle:512")

@@ -52,6 +52,9 @@ def test_it_ends_with_a_winner_whose_latency_says_where_it_is_from(
     assert loaded.generate_text("the ", new_tokens=4).startswith("the ")
     again = nas_search("resume", "run", "--json")
     assert again.code == 0 and again.document["winner"] == winner
+    assert outcome.document["utilisation"]["busy"] > 0
+    refused = nas_search("resume", "run", "--ray-address", "auto")
+    assert refused.code == 2 and "give executor ray" in refused.err
 
 
 @pytest.mark.parametrize(

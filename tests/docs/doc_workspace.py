@@ -38,6 +38,7 @@ DEAR = (
     "nas_search.profiler.compare.compare",
     "nas_search.profiler.isolated.measure_isolated",
     "nas_search.search.bench.run.run_benchmark",
+    "nas_search.search.planning.plan.make_plan",
     "nas_search.search.network_latency.latencies_from",
     "nas_search.results.evaluation.evaluate.evaluate_network",
     "nas_search.results.train.train_plan",

@@ -109,7 +109,7 @@ def test_operators_that_differ_are_told_apart_and_others_are_not(said: Callable[
         "DeltaNet + Mamba-2 less Gated DeltaNet + Mamba-2",
     }
     assert found["comparisons"]["DeltaNet + Mamba-2 less DeltaNet"]["mean"] == pytest.approx(-0.2, abs=0.02)
-    assert {row["n"] for row in found["comparisons"].values()} == {3}
+    assert {row["n"] for row in found["comparisons"].values()} == {5}
     assert found["rank_agreement_with_the_paper"]["n"] == 14
 
 
@@ -142,7 +142,7 @@ def test_learning_rates_are_chosen_by_a_seed_that_is_not_reported(said: Callable
         recipe = training.recipe
         best = 0.016 if recipe.weight_norm else 0.002
         away = 0.1 * abs(np.log2(recipe.learning_rate / best))
-        return 2.0 + float(away) - (0.5 if training.seed == 3 else 0) + 0.001 * noise(number(training), 1)
+        return 2.0 + float(away) - (0.5 if training.seed == 5 else 0) + 0.001 * noise(number(training), 1)
 
     found = said("weight-norm", loss)
     chosen = {(row["arm"], row["learning_rate"], row["at_the_edge"]) for row in found["learning_rates"]}
@@ -173,7 +173,7 @@ def test_short_trainings_that_rank_exactly_and_that_rank_at_random(
 
     found = said("short-training", loss, recorded_losses="../before.csv", recorded_corpus="its hash")
     proxies = {row["name"]: row["overall"]["tau"] for row in found["agreement"]["proxies"]}
-    assert proxies["bits_per_byte_1179648"]["value"] == proxies["bits_per_byte_393216"]["value"] == pytest.approx(1)
+    assert proxies["bits_per_byte_393216"]["value"] == pytest.approx(1)
     assert proxies["bits_per_byte_1000"]["low"] < 0.1
     assert len(found["agreement"]["bands"]["networks"]) == 4
     assert found["greatest_difference_to_recorded"] == pytest.approx(0.001)

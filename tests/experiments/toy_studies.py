@@ -22,6 +22,7 @@ class InlineExecutor:
     def __init__(self, run_dir: Path, workers: int, stop_at: int | None = None) -> None:
         self.run_dir, self.left = run_dir, stop_at
         self.queue: list[Job] = []
+        self.busy_seconds = 0.0
 
     def submit(self, job: Job) -> None:
         self.queue.append(job)

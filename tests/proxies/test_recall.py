@@ -7,8 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_search.errors import InputError, RunError
-from nas_search.proxies.recall import Recall, accuracy, measure_recall, rate_factor, train_on
-from nas_search.proxies.recall_tasks import NO_ANSWER, TASKS, AssociativeRecall, Needle, Questions
+from nas_search.proxies.recall import Recall, accuracy, measure_recall, rate_factor, recall_result, train_on
+from nas_search.proxies.recall_result import RecallResult
+from nas_search.proxies.recall_tasks import (
+    NO_ANSWER,
+    TASKS,
+    AssociativeRecall,
+    Needle,
+    Questions,
+    is_task,
+    parse_task,
+)
+from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.space.architecture import Architecture
 from nas_search.space.model import HybridLM
 from nas_search.space.operators.registry import operator_types
@@ -85,10 +95,10 @@ def test_the_same_seed_gives_the_same_and_every_network_the_same_questions(monke
     ]
     assert found[0] == found[1]
     assert calls[:6] == [(done, 6) for done in range(1, 7)]
-    first, second, third = (seen[start : start + 7] for start in (0, 7, 14))
+    first, second, third = (seen[start : start + 8] for start in (0, 8, 16))
     for one, two, three in zip(first, second, third, strict=True):
         assert (one == two).all() and (one == three).all()
-    assert not (first[1] == first[4]).all()
+    assert not (first[0] == first[4]).all()
 
 
 @pytest.mark.parametrize("code", sorted(operator_types()))
@@ -133,3 +143,58 @@ def test_the_interval_is_students_within_zero_and_one() -> None:
     assert recall(0.4, 0.5, 0.6).interval == pytest.approx((0.5 - 4.302653 * 0.1 / 3**0.5, 0.5 + 0.248414), abs=1e-5)
     assert recall(0.9, 1.0).interval == (pytest.approx(0.314690, abs=1e-5), 1.0)
     assert recall(0.5).interval is None
+
+
+@given(st.integers(8, 10**6), st.integers(1, 32))
+def test_tasks_are_read_as_what_a_search_asks_for(length: int, pairs: int) -> None:
+    needle, associative = parse_task(f"needle:{length}"), parse_task("recall", pairs)
+    assert needle == Needle(length=length) and needle.objective == f"needle:{length}"
+    assert associative == AssociativeRecall(length=6 * pairs, pairs=pairs) and associative.objective == "recall"
+    assert is_task(needle.objective) and is_task(associative.objective)
+    assert parse_task("recall") == AssociativeRecall()
+
+
+@pytest.mark.parametrize(
+    "text", ["associative", "recall:8", "needle", "needle:", "needle:-8", "needle:1e3", "loss", ""]
+)
+def test_what_is_no_task(text: str) -> None:
+    with pytest.raises(InputError, match="is not one of recall, needle:LENGTH") as error:
+        parse_task(text)
+    assert "\n" not in str(error.value)
+
+
+def test_one_training_is_a_result_that_is_the_same_again() -> None:
+    architecture, seen = Architecture.parse("w32 a"), []
+
+    def train(seed: int) -> RecallResult:
+        return recall_result(
+            architecture,
+            "recall",
+            pairs=2,
+            steps=3,
+            seed=seed,
+            device="cpu",
+            progress=lambda done, total: seen.append(done),
+        )
+
+    first = train(1)
+    assert (first.task, first.seed, first.failure, first.reused) == ("recall", 1, None, False)
+    assert seen == [1, 2, 3] and first.seconds > 0
+    assert train(1).accuracy == first.accuracy
+    assert first.accuracy == measure_recall(architecture, parse_task("recall", 2), steps=3, seeds=(1,)).mean
+
+
+def test_a_loss_that_is_not_finite_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = TrainingRecipe(optimizer="muon", learning_rate=1e30)
+    monkeypatch.setattr("nas_search.proxies.recall.RECIPE", broken)
+    found = recall_result(
+        Architecture.parse("w32 a"),
+        "recall",
+        pairs=2,
+        steps=40,
+        seed=0,
+        device="cpu",
+        progress=lambda done, total: None,
+    )
+    assert found.accuracy is None
+    assert found.failure is not None and "steps of recall" in found.failure and "\n" not in found.failure

@@ -196,7 +196,7 @@ def test_kept_weights_give_the_score_again(
     windows = validation_windows(corpus.validation, recipe.sequence_length, recipe.validation_tokens)
     assert validation_loss(model, windows) / math.log(2) == pytest.approx(result.bits_per_byte, rel=1e-6)
     with safe_open(path, framework="pt") as file:
-        assert file.metadata() == {"architecture": architecture.notation, "tokens": "2048", "seed": "0"}
+        assert file.metadata().items() >= {"architecture": architecture.notation, "tokens": "2048", "seed": "0"}.items()
 
 
 def test_bits_per_byte_counts_the_bytes_of_a_token(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_search.results.axes import log_axis, log_ticks
+from nas_search.results.front_view import FrontView
 from nas_search.results.page import picture
-from nas_search.results.plots import FrontView, front_figure, hypervolume_figure
+from nas_search.results.plots import front_figure, hypervolume_figure
 from nas_search.results.progress import Step
 from nas_search.search.study import Study
 

@@ -4,14 +4,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 from safetensors.torch import save_file
 from study_maker import make_study
 
 from nas_search.errors import InputError, RunError
+from nas_search.files import write_atomic
+from nas_search.proxies.checksum import CHECKSUM_KEY, checksum
 from nas_search.proxies.data import load_corpus
 from nas_search.results.card import winner_card
+from nas_search.results.markdown import inline
 from nas_search.results.winner import load_winner, write_winner
 from nas_search.search.study import Study
 from nas_search.space.architecture import Architecture
@@ -80,7 +85,7 @@ def test_card_has_confirmed_figures_only(written: tuple[Path, HybridLM, Study]) 
     assert f"{winner.latency_ms:#.4g} " not in card
     assert f"{winner.bits_per_byte:.4f}" not in card
     assert "twin" not in card and "predicted" not in card
-    assert study.table.device.description in card
+    assert inline(study.table.device.description) in card
     assert f'nas_search.load("{path.as_posix()}")' in card
 
 
@@ -139,6 +144,22 @@ def test_no_winner_is_a_run_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no confirmed winner"):
         write_winner(make_study(tmp_path, proposals=8, confirm=False))
     assert not list(tmp_path.glob("*winner*"))
+
+
+def test_a_flipped_bit_in_the_weights_is_a_run_error(tmp_path: Path) -> None:
+    study = make_study(tmp_path, proposals=8)
+    weights = study.winner_weights()
+    assert weights is not None
+    weights.parent.mkdir(exist_ok=True)
+    tensors = {"norm.weight": np.ones(4, dtype=np.float32)}
+    kept = {CHECKSUM_KEY: checksum({name: tensor.data for name, tensor in tensors.items()})}
+    write_atomic(weights, save(tensors, kept))
+    write_winner(study)
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(RunError, match="damaged; without that file the same search trains them again"):
+        write_winner(study)
 
 
 def test_lost_weights_are_a_run_error(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import optuna
 import pytest
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from search_fakes import FakeTable, fake_loss
+from search_fakes import FakeTable, fake_accuracy, fake_loss
 
 from nas_search.search.goals import Goals
-from nas_search.search.problem import SearchProblem
+from nas_search.search.journal import OUTCOME
+from nas_search.search.problem import Prospect, SearchProblem
 from nas_search.search.proposer import sample_params
 from nas_search.search.samplers.base import distributions
 from nas_search.search.samplers.factory import make_sampler
@@ -27,6 +28,7 @@ PENALTY_LOSS = 8.0
 TWO = Goals.stored(("decode:256", "loss"), ())
 LIMITED = TWO.with_budget(1.5)
 THREE = Goals.stored(("decode:256", "loss", "throughput:256"), ("memory:256<=2MiB", "throughput:256>=3000"))
+RECALL = Goals.stored(("decode:256", "loss", "recall"), ("decode:256<=5ms", "needle:64>=0.4"))
 FOUR = Goals.stored(("decode:256", "loss", "throughput:256", "parameters"), ())
 
 
@@ -79,17 +81,25 @@ def told(
     (prospect,) = problem.members.prospects([genome])
     if loss is None:
         loss = fake_loss(Architecture.parse(prospect.architecture), 65_536)
-    if problem.goals.excess(prospect.figures):
+    over = problem.goals.excess(prospect.figures) > 0
+    recalls = {} if over else {task.name: _accuracy(prospect, task.name) for task in problem.goals.recalls}
+    figures = prospect.figures | dict.fromkeys((task.name for task in problem.goals.recalls), 0.0) | recalls
+    if problem.goals.excess(figures):
         loss = problem.penalty_loss
     genes = problem.space.genes
+    outcome = {"recalls": {name: {"accuracies": [accuracy]} for name, accuracy in recalls.items()}}
     return create_trial(
         state=state,
-        values=problem.goals.values(prospect.figures, loss) if state == TrialState.COMPLETE else None,
+        values=problem.goals.values(figures, loss) if state == TrialState.COMPLETE else None,
         params={gene.name: value for gene, value in zip(genes, prospect.genome, strict=True)},
         distributions=distributions(genes),
-        user_attrs={"proposal_index": index},
-        constraints=problem.goals.over(prospect.figures) or None,
+        user_attrs={"proposal_index": index} | ({OUTCOME: outcome} if recalls and state.is_finished() else {}),
+        constraints=problem.goals.over(figures) or None,
     )
+
+
+def _accuracy(prospect: Prospect, task: str) -> float:
+    return fake_accuracy(Architecture.parse(prospect.architecture), task, 0)
 
 
 def random_history(problem: SearchProblem, count: int, seed: int = 0, **changes: Any) -> list[FrozenTrial]:

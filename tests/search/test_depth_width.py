@@ -12,7 +12,8 @@ from nas_search.profiler.measurement import Failure
 from nas_search.profiler.workload import Workload
 from nas_search.proxies.scaling_law import ScalingLaw
 from nas_search.search.block_grid import DEFAULT_DEPTHS, BlockGrid, parse_block, repeats_within
-from nas_search.search.depth_width import Choice, choose, second_stage
+from nas_search.search.chosen_shape import second_stage, shortest_block
+from nas_search.search.depth_width import Choice, choose, time_shapes
 from nas_search.search.latency_source import LatencySource
 from nas_search.search.network_latency import Latency, latencies_from, latency_workload
 from nas_search.space.architecture import Architecture
@@ -51,7 +52,7 @@ def by_formula(networks: Sequence[Architecture]) -> list[Latency | Failure]:
 
 
 def chosen(found: ScalingLaw, budget: str = "9ms", latencies: Any = by_formula, **fields: Any) -> Choice:
-    return choose(found, grid(**fields), budget, latencies, workload=WORKLOAD, device="made", tokens=1e6)
+    return choose(found, time_shapes(grid(**fields), budget, latencies, WORKLOAD), device="made", tokens=1e6)
 
 
 def test_the_lowest_predicted_loss_within_the_budget() -> None:
@@ -161,12 +162,37 @@ def test_repeats_stay_within_the_data() -> None:
 
 
 def test_the_second_stage_has_one_width_and_at_most_the_depth() -> None:
-    space = second_stage(load_space("cpu"), chosen(law(), "20ms", repeats=(5,), widths=(128,)))
+    cpu = load_space("cpu")
+    space = second_stage(cpu, depth=10, width=128)
     assert (space.widths, space.max_operators, space.name) == ((128,), 10, "cpu-w128-d10")
+    assert (space.ratios, space.ffns) == (cpu.ratios, cpu.ffns)
     assert {one.width for one in space.sample_architectures(20, seed=0)} == {128}
     assert max(one.depth for one in space.sample_architectures(60, seed=0)) <= 10
-    with pytest.raises(InputError, match=r"space cpu with width 64: max_operators: 8 is less than the 9 operators"):
-        second_stage(load_space("cpu"), chosen(law()))
+    with pytest.raises(InputError, match="space cpu with width 100: widths: 100 does not suit"):
+        second_stage(cpu, depth=10, width=100)
+
+
+@pytest.mark.parametrize(
+    ("depth", "ratios", "ffns"),
+    [
+        (9, ("0:1", "1:1", "1:2"), (0, 1, 2, "between")),
+        (8, ("0:1", "1:1", "1:2"), (0, 1, "between")),
+        (4, ("0:1", "1:1"), (0, 1, "between")),
+        (2, ("0:1",), (0, 1, "between")),
+        (1, ("0:1",), (0, "between")),
+    ],
+)
+def test_blocks_that_are_too_long_are_left_out(depth: int, ratios: tuple[str, ...], ffns: tuple[Any, ...]) -> None:
+    space = second_stage(load_space("cpu"), depth=depth, width=64)
+    assert (space.ratios, space.ffns) == (ratios, ffns)
+    assert max(one.depth for one in space.sample_architectures(40, seed=0)) == depth
+
+
+def test_a_depth_that_no_block_has() -> None:
+    paired = load_space("cpu").model_copy(update={"ratios": ("1:2",), "ffns": (1, 2)})
+    assert shortest_block(paired) == 6
+    with pytest.raises(InputError, match="max_operators: 5 is less than the 9 operators"):
+        second_stage(paired, depth=5, width=64)
 
 
 def test_published_rates_give_estimates() -> None:

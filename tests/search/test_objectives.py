@@ -17,12 +17,40 @@ NAMES = [
     "memory:32768,dtype=bfloat16",
     "energy:256,dtype=bfloat16,state=bfloat16",
 ]
+shares = st.floats(min_value=0, max_value=1, exclude_min=True)
+tasks = st.just("recall") | st.integers(8, 10**6).map("needle:{}".format)
 
 
 @given(st.sampled_from(NAMES), st.floats(min_value=0, exclude_min=True, allow_infinity=False))
 def test_limits_read_what_they_write(name: str, bound: float) -> None:
     limit = Limit(Quantity.parse(name), bound)
     assert Limit.parse(str(limit)) == limit
+
+
+@given(tasks, shares)
+def test_limits_on_recall_read_what_they_write(name: str, bound: float) -> None:
+    limit = Limit(Quantity.parse(name), bound)
+    assert limit.quantity == Quantity(name) and limit.quantity.is_recall
+    assert Limit.parse(str(limit)) == limit
+    assert Limit.parse(str(limit).replace(">=", " >= ")) == limit
+
+
+@given(tasks, shares, shares)
+def test_recall_misses_a_limit_if_it_is_less(name: str, bound: float, accuracy: float) -> None:
+    limit = Limit(Quantity(name), bound)
+    assert (limit.over(accuracy) > 0) == (accuracy < bound)
+    assert limit.over(accuracy) <= 1
+
+
+@given(st.text(max_size=8), st.text(max_size=12))
+def test_what_is_no_limit_on_recall_is_refused_in_one_line(between: str, after: str) -> None:
+    text = f"recall{between}{after}"
+    try:
+        limit = Limit.parse(text)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert limit.quantity.is_recall and 0 < limit.bound <= 1
 
 
 @pytest.mark.parametrize(
@@ -39,6 +67,9 @@ def test_limits_read_what_they_write(name: str, bound: float) -> None:
         ("throughput:1024>=500tokens/s", "throughput:1024", 500.0),
         ("energy:256<=5mJ", "energy:256", 5.0),
         ("energy:256<=0.01J", "energy:256", 10.0),
+        ("recall>=0.9", "recall", 0.9),
+        ("recall >= 90%", "recall", 0.9),
+        ("needle:512>=.5", "needle:512", 0.5),
     ],
 )
 def test_forms(text: str, name: str, bound: float) -> None:
@@ -55,7 +86,14 @@ def test_forms(text: str, name: str, bound: float) -> None:
         ("prefill:256<=ms", "prefill:512<=20ms"),
         ("prefill:256<=-3ms", "prefill:512<=20ms"),
         ("loss<=2", "only after training"),
-        ("losss<=2", "neither loss nor parameters nor one of"),
+        ("recall<=0.9", "write recall>=0.9"),
+        ("recall>=90", "a share of answers, so one at the most; such as recall>=0.9"),
+        ("recall>=0.9ms", "unit 'ms' is not one of recall; there are no unit, %"),
+        ("recall:4>=0.9", "'recall:4' is not one of recall, needle:LENGTH"),
+        ("needle>=0.9", "'needle' is not one of recall, needle:LENGTH, such as needle:512"),
+        ("needle:7>=0.9", "1 pairs for a needle need a length of 8"),
+        ("needle:0512>=0.9", "is not one of recall"),
+        ("losss<=2", "neither loss nor parameters nor recall nor one of needle:512, decode:256"),
         ("prefil:256<=2ms", "not one of decode"),
         ("prefill:256<=2MiB", "unit 'MiB' is not one of prefill:256; there are ms, us, s"),
         ("prefill:256<=2", "unit '' is not one"),

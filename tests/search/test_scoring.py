@@ -8,7 +8,8 @@ from search_fakes import Bench, Recorder
 
 from nas_search.errors import InputError
 from nas_search.proxies.training_memory import training_bytes
-from nas_search.search import scoring
+from nas_search.search.executors import site
+from nas_search.search.executors.site import ThisMachine
 from nas_search.search.scoring import MEMORY_SHARE, decide_twins, twin_note
 from nas_search.search.setting import Setting, prepare
 from nas_search.space.architecture import Architecture
@@ -25,11 +26,11 @@ def wide(bench: Bench) -> dict[str, Any]:
 
 
 def setting(bench: Bench, **fields: Any) -> Setting:
-    return prepare(bench.config(**fields), bench.folder / "run" / "table.parquet")
+    return prepare(bench.config(**fields), bench.folder / "run" / "table.parquet", ThisMachine(60.0))
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, free_bytes: float) -> None:
-    monkeypatch.setattr(scoring, "free_bytes", lambda device: int(free_bytes))
+    monkeypatch.setattr(site, "free_bytes", lambda device: int(free_bytes))
 
 
 def test_a_space_that_fits_has_no_twins(bench: Bench, wide: dict[str, Any]) -> None:

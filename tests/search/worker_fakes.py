@@ -1,77 +1,8 @@
-"""Job functions for real worker processes."""
+"""A job function for real worker processes."""
 
-import errno
-import os
-import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from nas_search.errors import InputError
-
-
-def act(arguments: Mapping[str, Any], run_dir: Path, progress: Any) -> dict[str, Any]:
-    """Do what the argument ``do`` says, between two marks in a log that all workers share."""
-    name = arguments["name"]
-    _mark(run_dir, f"begin {name}")
-    progress(1, 2)
-    _DEEDS[arguments["do"]](run_dir, name)
-    _mark(run_dir, f"end {name}")
-    return {"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
-
-
-def _mark(run_dir: Path, text: str) -> None:
-    with (run_dir / "marks").open("a") as file:
-        file.write(text + "\n")
-
-
-def _sleep(run_dir: Path, name: str) -> None:
-    time.sleep(0.2)
-
-
-def _sleep_long(run_dir: Path, name: str) -> None:
-    (run_dir / f"{name}.pid").write_text(str(os.getpid()))
-    time.sleep(600)
-
-
-def _die(run_dir: Path, name: str) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _die_once(run_dir: Path, name: str) -> None:
-    if not (run_dir / f"{name}.died").exists():
-        (run_dir / f"{name}.died").touch()
-        os._exit(3)
-
-
-def _print(run_dir: Path, name: str) -> None:
-    print("not an answer", flush=True)
-    os.write(1, b"nor this\n")
-
-
-def _refuse(run_dir: Path, name: str) -> None:
-    raise InputError("the text is empty")
-
-
-def _fill_disk(run_dir: Path, name: str) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def _divide(run_dir: Path, name: str) -> None:
-    _ = 1 / 0
-
-
-_DEEDS = {
-    "sleep": _sleep,
-    "sleep long": _sleep_long,
-    "die": _die,
-    "die once": _die_once,
-    "print": _print,
-    "refuse": _refuse,
-    "fill disk": _fill_disk,
-    "divide": _divide,
-}
 
 
 def quick_table(arguments: Mapping[str, Any], run_dir: Path, progress: Any) -> dict[str, Any]:

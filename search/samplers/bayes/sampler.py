@@ -16,12 +16,15 @@ from nas_search.search.samplers.base import GenomeSampler, History
 from nas_search.search.samplers.bayes.candidates import RANDOM, mutated, new_prospects, random_members, relatives
 from nas_search.search.samplers.bayes.observations import Observations, observe
 from nas_search.search.samplers.bayes.outlook import look_ahead
+from nas_search.search.samplers.bayes.recall_model import RecallModel
 from nas_search.space.genome import Genome
 
 START = 4
 """So many members that are spread over latency come first, unless there are other runs to learn from."""
 ROUNDS, PARENTS, CHILDREN = 2, 8, 8
 """So often the most promising members, so many of them, get so many mutations each that are looked at too."""
+LIKELY = 0.1
+"""Before enough members keep the limits on recall, so many of those that might be proposed are."""
 _ORDER = (0.5, 0.0, 0.75, 0.25)
 """Shares of the members, by latency, below those from which the first ones are drawn: middle, fast, slow, between."""
 
@@ -50,13 +53,38 @@ class KnownLatencySampler(GenomeSampler):
         running, taken = history.running, history.taken
         elsewhere = [genome for source in self.problem.prior for genome in source.genomes]
         fresh = [*elsewhere, *random_members(self.space, RANDOM, self.rng)]
-        if len(observed) + len(elsewhere) < START:
-            return self._spread(self._within(new_prospects(fresh, self.problem, taken)), len(observed) + len(running))
+        if not self._can_model(observed, len(elsewhere)):
+            prospects = self._within(new_prospects([*fresh, *self._recalling(observed)], self.problem, taken))
+            return self._spread(self._likely(prospects, observed), len(observed) + len(running))
         family = relatives(_leaders(observed), self.space, self.rng)
         prospects = self._within(new_prospects([*fresh, *family], self.problem, taken))
         if not prospects:
             return self.space.sample(self.rng)
         return self._best(prospects, self._look_ahead(self.problem, observed, running, prospects, self.rng), taken)
+
+    def _can_model(self, observed: Observations, elsewhere: int) -> bool:
+        """Whether there is enough to learn from; other runs tell nothing of recall."""
+        recall = not self.problem.goals.recalls or (len(observed) > 0 and len(observed.recalls) >= START)
+        return recall and len(observed) + elsewhere >= START
+
+    def _recalling(self, observed: Observations) -> list[Genome]:
+        """Relatives of the members that recall most, as long as too few of them keep the limits on it."""
+        if not self._limits_recall or len(observed.recalls) < START:
+            return []
+        order = np.argsort(-observed.recalls.accuracies.mean(axis=1), kind="stable")[:START]
+        return relatives([observed.recalls.genomes[index] for index in order], self.space, self.rng)
+
+    def _likely(self, prospects: list[Prospect], observed: Observations) -> list[Prospect]:
+        """The share LIKELY of them that most likely keeps the limits on recall; all as long as nothing is known."""
+        if not self._limits_recall or len(observed.recalls) < START:
+            return prospects
+        chances = RecallModel.fit(self.problem, observed.recalls).chance_within(prospects)
+        order = np.argsort(-chances, kind="stable")[: max(1, round(LIKELY * len(prospects)))]
+        return [prospects[index] for index in order]
+
+    @property
+    def _limits_recall(self) -> bool:
+        return any(limit.quantity.is_recall for limit in self.problem.goals.limits)
 
     def _within(self, prospects: Sequence[Prospect]) -> list[Prospect]:
         """Those within all limits, or else the one that misses them least."""

@@ -33,7 +33,7 @@ def dashboard(
     require_dashboard()
     with progress_bar(stderr(), "reading the run"):
         mirror = Mirror(run)
-    with make_server(dashboard_app(mirror), host, port) as server:
+    with make_server(dashboard_app(mirror, host), host, port) as server:
         url = f"{address(server)}/dashboard/studies/{mirror.study_id}"
         if not is_loopback(host):
             warnings.warn(f"every machine that reaches {host} can read this run", stacklevel=1)

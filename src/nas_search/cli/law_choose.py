@@ -75,6 +75,7 @@ def choose(
     from nas_search.cli.law_view import print_choice
     from nas_search.search.budget import parse_budget
     from nas_search.search.depth_width import choose as choose_best
+    from nas_search.search.depth_width import time_shapes
     from nas_search.search.latency_source import find_source
     from nas_search.search.network_latency import latencies_from, latency_workload
     from nas_search.space.search_space import load_space
@@ -96,15 +97,10 @@ def choose(
     if source.measures and table is None:
         check_kernels_of(grid.block, [question], source.device, strict=strict_kernels)
     with progress_bar(stderr(), "measuring") as report:
-        choice = choose_best(
-            known,
-            grid,
-            latency_budget,
-            latencies_from(source, question, seed=seed, progress=report),
-            workload=question,
-            device=source.device.description,
-            tokens=float(tokens or known.observed["tokens"].values[-1]),
-        )
+        latencies = latencies_from(source, question, seed=seed, progress=report)
+        timed = time_shapes(grid, latency_budget, latencies, question)
+    asked = float(tokens or known.observed["tokens"].values[-1])
+    choice = choose_best(known, timed, device=source.device.description, tokens=asked)
     for path, text in _texts(choice, known, members, targets):
         write_target(path, text)
     if json:
@@ -153,11 +149,12 @@ def _texts(
 
     from nas_search.cli.law_view import choice_facts
     from nas_search.results.law_page import choice_html
-    from nas_search.search.depth_width import second_stage
+    from nas_search.search.chosen_shape import second_stage
 
     def text(kind: str) -> str:
         if kind == SPACE and space is not None:
-            return yaml.safe_dump(second_stage(space, choice).model_dump(mode="json"), sort_keys=False)
+            second = second_stage(space, depth=choice.winner.depth, width=choice.winner.width)
+            return yaml.safe_dump(second.model_dump(mode="json"), sort_keys=False)
         return choice_html(choice, choice_facts(choice, law))
 
     return [(path, text(kind)) for path, kind in targets]

@@ -20,11 +20,9 @@ DATA = (
 
 def law_points(data: Path, tokens: int | None = None) -> "LawPoints":
     """The losses of a run or of a table; only those after ``tokens`` if it is given."""
-    from nas_search.proxies.law_points import read_points
-    from nas_search.search.run_points import run_points
-    from nas_search.search.study import Study
+    from nas_search.search import law_source
 
-    points = run_points(Study.open(data)) if data.is_dir() else read_points(data)
+    points = law_source.law_points(data)
     return points if tokens is None else points.at_tokens(tokens)
 
 
@@ -37,7 +35,8 @@ def fitted_law(points: "LawPoints", seed: int) -> "ScalingLaw":
 
 
 def read_law(path: Path, seed: int) -> "ScalingLaw":
-    """A law that was stored, or the one of a run or of a table."""
-    from nas_search.proxies.scaling_law import ScalingLaw
+    """A law that was stored, or the one of a run or of a table, with a progress bar."""
+    from nas_search.search import law_source
 
-    return ScalingLaw.load(path) if path.suffix.lower() == LAW else fitted_law(law_points(path), seed)
+    with progress_bar(stderr(), "fitting") as report:
+        return law_source.read_law(path, seed=seed, progress=report)

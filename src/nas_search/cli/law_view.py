@@ -9,7 +9,7 @@ from nas_search.cli.console import stdout
 from nas_search.cli.figures import interval, number
 
 if TYPE_CHECKING:
-    from nas_search.proxies.scaling_law import Coefficient, Factor, LawError, Observed, ScalingLaw
+    from nas_search.proxies.scaling_law import Coefficient, Factor, Observed, ScalingLaw
     from nas_search.search.depth_width import Candidate, Choice
 
 _CHOSEN, _OUTSIDE = "*", "~"
@@ -37,12 +37,12 @@ def law_facts(law: "ScalingLaw") -> list[str]:
     ]
     lines.append(f"intervals: 95 %, by {law.resampling}")
     lines += [f"{name}: not known on one side, its interval ends at the bound of the fit" for name in law.unbounded]
-    lines.append(f"error on these rows: {_error(law.error)}")
+    lines.append(f"error on these rows: {law.error}")
     for held in law.held_out:
         found = (
             f"not possible, the other {held.fitted} rows cannot tell the terms apart"
             if held.error is None
-            else f"{_error(held.error)}, fitted on {held.fitted}"
+            else f"{held.error}, fitted on {held.fitted}"
         )
         lines.append(f"{held.rule}, held out: {found}")
     return lines
@@ -63,7 +63,7 @@ def print_choice(choice: "Choice", law: "ScalingLaw") -> None:
 def choice_facts(choice: "Choice", law: "ScalingLaw") -> list[str]:
     """The question, the law with its error on what was held out, and the answer: a line each."""
     winner = choice.winner
-    errors = [f"{held.rule}: {_error(held.error)}" for held in law.held_out if held.error is not None]
+    errors = [f"{held.rule}: {held.error}" for held in law.held_out if held.error is not None]
     return [
         f"{choice.device}, {choice.workload}, at most {number(choice.budget)} {choice.unit}",
         f"law of {law.source} ({law.rows} losses); error held out: {'; '.join(errors) or 'not known'}",
@@ -143,10 +143,6 @@ def _captions(choice: "Choice") -> list[str]:
 def _range(factor: "Factor", found: "Observed") -> str:
     values = found.values
     return f"{factor} {_whole(values[0])} to {_whole(values[-1])} ({len(values)} values)"
-
-
-def _error(error: "LawError") -> str:
-    return f"mean {error.mean:.1%}, at most {error.greatest:.1%} (n = {error.n})"
 
 
 def _whole(value: float) -> str:

@@ -1,7 +1,9 @@
 """The entry point: one command line, one place where errors become messages and exit codes."""
 
+import signal
 import sys
 import warnings
+from threading import current_thread, main_thread
 
 import typer
 
@@ -18,6 +20,7 @@ from nas_search.cli import (
     evaluate,
     export,
     law,
+    plan,
     profile,
     recall,
     search,
@@ -25,8 +28,11 @@ from nas_search.cli import (
     table,
     train,
 )
-from nas_search.errors import InputError, RunError
+from nas_search.errors import InputError, RunError, system_refusal
+from nas_search.printable import printable
 
+MOST_CHARACTERS = 4000
+"""Of a message, which may repeat what it is about."""
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
@@ -55,6 +61,7 @@ law.register(app)
 agreement.register(app)
 recall.register(app)
 bench.register(app)
+plan.register(app)
 devices.register(app)
 doctor.register(app)
 
@@ -62,6 +69,9 @@ doctor.register(app)
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     warnings.showwarning = _show_warning
+    # Whoever ends processes, a cluster say, wants what Ctrl-C does: workers that stop, and a word on how to go on.
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_run())
 
 
@@ -72,16 +82,16 @@ def _run() -> int:
         return EXIT_INTERRUPTED
     except InputError as error:
         return _complain(str(error), EXIT_BAD_INPUT)
-    except RunError as error:
-        return _complain(str(error), EXIT_FAILED)
     except typer.TyperException as error:
         return _complain(error.format_message(), EXIT_BAD_INPUT)
     except BrokenPipeError:
         return EXIT_FAILED
+    except (RunError, OSError) as error:
+        return _complain(system_refusal(error) if isinstance(error, OSError) else str(error), EXIT_FAILED)
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"nas-search: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nas-search: {printable(' '.join(message.split()))[:MOST_CHARACTERS]}", file=sys.stderr)
     return code
 
 

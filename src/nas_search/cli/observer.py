@@ -12,8 +12,15 @@ from nas_search.cli.progress import bars
 if TYPE_CHECKING:
     from nas_search.search.trial import TrialRecord
 
-_PHASES = {"table": "latency table", "search": "search", "confirm": "confirm"}
-_STYLES = {"complete": "green", "stopped": "dim", "over_limit": "yellow", "duplicate": "dim", "failed": "red"}
+_PHASES = {"table": "latency table", "law": "scaling law", "search": "search", "confirm": "confirm"}
+_STYLES = {
+    "complete": "green",
+    "stopped": "dim",
+    "over_limit": "yellow",
+    "below_limit": "yellow",
+    "duplicate": "dim",
+    "failed": "red",
+}
 
 
 class TerminalObserver:
@@ -51,7 +58,8 @@ class TerminalObserver:
         """One line for a trial that ended."""
         latency = f"{record.latency_ms:9.4g} ms" if record.latency_ms is not None else " " * 12
         loss = f"{record.bits_per_byte:7.4f} bits/byte" if record.bits_per_byte is not None else " " * 17
-        line = f"{record.proposal_index:4d}  {record.state:10}  {latency}  {loss}  {record.architecture}"
+        recalls = "".join(f"{score.mean:6.1%} {task}  " for task, score in record.recalls.items())
+        line = f"{record.proposal_index:4d}  {record.state:10}  {latency}  {loss}  {recalls}{record.architecture}"
         self._console.print(Text(f"{line}  {record.reason or ''}".rstrip(), style=_STYLES.get(record.state, "")))
 
     def note(self, text: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas_search.cli.console import Json, print_json, stdout
+from nas_search.cli.front_view import print_front
 
 if TYPE_CHECKING:
     from nas_search.search.study import Study
@@ -27,7 +28,6 @@ def front(
 ) -> None:
     """Show the Pareto front of a run, finished or not."""
     from nas_search.cli.document import study_document
-    from nas_search.results.table import front_table
     from nas_search.search.study import Study
 
     study = Study.open(run)
@@ -36,7 +36,7 @@ def front(
     if json:
         print_json(study_document(study))
     else:
-        stdout().print(front_table(study))
+        print_front(study)
 
 
 def _write(study: "Study", csv: Path | None, parquet: Path | None) -> None:

@@ -3,8 +3,9 @@
 Not run is ``SingleOnlySamplerTestCase``: it wants an error for several objectives.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pytest
@@ -25,6 +26,9 @@ class GridSpace:
     """All combinations of the choices that Optuna's suite asks for."""
 
     genes = (Gene("x", (1, 10, 100)), Gene("y", (-1, -10, -100)))
+
+    def members(self) -> Iterator[Genome]:
+        return product(*(gene.choices for gene in self.genes))
 
     def sample(self, rng: np.random.Generator) -> Genome:
         return tuple(gene.choices[rng.integers(3)] for gene in self.genes)

@@ -10,12 +10,13 @@ from optuna.storages import InMemoryStorage
 from table_fakes import GENES, essence, frame, in_row_order, laddered, table
 
 from nas_search.errors import InputError
+from nas_search.search.config import SearchConfig
 from nas_search.search.problem import SearchProblem
 from nas_search.search.samplers.factory import sampler_maker
 from nas_search.search.samplers.options import SamplerOptions
 from nas_search.search.samplers.random_members import RandomMembers
 from nas_search.search.simulation.recorded_training import RecordedTraining
-from nas_search.search.simulation.simulate import Replay, simulate
+from nas_search.search.simulation.simulate import Replay, simulate, simulate_search
 
 SMALL = SamplerOptions(population=4, sample_size=2)
 SAMPLERS: list[dict[str, Any]] = [{"sampler": "random"}, {"sampler": "evolution", "options": SMALL}]
@@ -31,6 +32,30 @@ def test_virtual_time_of_two_workers() -> None:
     assert [record.bits_per_byte for record in replay.records] == rows["loss"][:8].tolist()
     assert [record.seconds for record in replay.records] == rows["seconds"][:8].tolist()
     assert len(replay.thinking) == 8 and 0 < replay.median_thinking < 1
+
+
+def test_thinking_takes_virtual_time_in_which_workers_go_on() -> None:
+    """Two workers, jobs of five seconds, two seconds for a proposal: begun at 2, 4, 9, 11 and 16, told five later."""
+    rows = frame().assign(seconds=5.0)
+    replay = thinking_replay(rows, trials=5, workers=2, seconds=2.0)
+    assert replay.told_at == {0: 7.0, 1: 9.0, 2: 14.0, 3: 16.0, 4: 21.0}
+    assert (replay.seconds, replay.last_proposal) == (21.0, 16.0)
+    assert (replay.busy_seconds, replay.busy_after) == (25.0, 5.0)
+
+
+def test_a_slow_driver_feeds_one_worker_at_most() -> None:
+    """Whoever ends meanwhile is heard of when the driver listens again."""
+    rows = frame().assign(seconds=1.0)
+    replay = thinking_replay(rows, trials=4, workers=3, seconds=10.0)
+    assert replay.last_proposal == 40.0 and replay.busy_seconds == 4.0
+    assert replay.seconds == 41.0
+
+
+def thinking_replay(rows: pd.DataFrame, *, trials: int, workers: int, seconds: float) -> Replay:
+    made = table(rows, cost="seconds")
+    config = SearchConfig(trials=trials, workers=workers, proposals=100)
+    training = RecordedTraining(made.ladder, made.losses, made.seconds)
+    return simulate_search(config, made.problem(), training, in_row_order, thinking=lambda proposals: seconds)
 
 
 def test_a_thousand_workers_are_all_at_work_until_the_last_proposal() -> None:
@@ -179,7 +204,7 @@ def test_proposal_n_sees_proposals_up_to_n_minus_w(deterministic: bool) -> None:
 
 def test_bad_numbers_and_names_are_refused() -> None:
     with pytest.raises(InputError, match="simulation: workers"):
-        simulate(table(), "random", trials=3, seed=0, workers=2000)
+        simulate(table(), "random", trials=3, seed=0, workers=70_000)
     with pytest.raises(InputError, match="unknown sampler 'rnadom'"):
         simulate(table(), "rnadom", trials=3, seed=0)
     with pytest.raises(InputError, match="random: it has no option population"):

@@ -1,0 +1,1 @@
+"""Workers on a Ray cluster. Only what connects to one imports Ray."""

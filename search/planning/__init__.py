@@ -1,0 +1,1 @@
+"""What a search would take: its schedule simulated with recorded rates, before anything runs."""

@@ -1,0 +1,19 @@
+"""The front of a study on the terminal."""
+
+from typing import TYPE_CHECKING
+
+from nas_search.cli.console import stdout
+
+if TYPE_CHECKING:
+    from nas_search.search.study import Study
+
+
+def print_front(study: "Study") -> None:
+    """The table, and of a search of two stages how depth and width were chosen."""
+    from nas_search.results.table import front_table
+
+    console = stdout()
+    console.print(front_table(study))
+    shape = study.facts.shape if study.facts else None
+    for fact in shape.facts if shape else ():
+        console.print(fact, markup=False)
