@@ -23,7 +23,15 @@ from nas_search.search.config import SearchConfig
 from nas_search.search.events import Log, Observer, Stopwatch
 from nas_search.search.executors.base import Executor, JobFinished, JobProgress
 from nas_search.search.jobs import Job
-from nas_search.search.journal import Candidate, Outcome, StudyJournal, candidate_of, kept_results, record_of
+from nas_search.search.journal import (
+    Candidate,
+    Outcome,
+    StudyJournal,
+    candidate_of,
+    kept_results,
+    proposal_index,
+    record_of,
+)
 from nas_search.search.ledger import Active, Ending, Ledger
 from nas_search.search.promoter import Promoter
 from nas_search.search.proposer import Proposes
@@ -81,7 +89,10 @@ class SearchLoop:
         self.observer.advance(self.ledger.trained - before)
 
     def _learn(self, trial: FrozenTrial) -> None:
-        """A trial was told by others."""
+        """A trial was told by others; if it was this driver's, that was believed dead meanwhile."""
+        lost = self.ledger.active.get(proposal_index(trial))
+        if lost is not None:
+            self._let_go(lost)
         candidate = candidate_of(trial)
         if candidate is None:
             self.ledger.empty += 1
@@ -177,10 +188,14 @@ class SearchLoop:
         try:
             yield
         except LeaseLostError:
-            self.ledger.drop(active)
-            if active.job is not None:
-                self._at_work.pop(active.job.name, None)
-            self.log.append("lost", number=active.trial.number)
+            self._let_go(active)
+
+    def _let_go(self, active: Active) -> None:
+        """A trial is another driver's by now."""
+        self.ledger.drop(active)
+        if active.job is not None:
+            self._at_work.pop(active.job.name, None)
+        self.log.append("lost", number=active.trial.number)
 
     def _kept(self, active: Active, job: Job) -> RungResult | RecallResult | None:
         """The result of a job that another driver had done."""
@@ -280,7 +295,8 @@ class SearchLoop:
 
     def _wait_for_others(self) -> bool:
         """They may find that a candidate does not count, or die; and a duplicate may wait for what it repeats."""
-        if not self.ledger.active and (not self.ledger.elsewhere or self._out_of_time()):
+        ledger = self.ledger
+        if not ledger.active and (not ledger.elsewhere or (self._out_of_time() and not ledger.left)):
             return False
         with self.watch.phase("training"):
             self.journal.pause()

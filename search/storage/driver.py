@@ -147,6 +147,28 @@ class Driver:
 
         self._patience.ask(bury)
 
+    def wait_for_the_silent(self, note: Callable[[str], None]) -> None:
+        """Give whoever was not heard of in time the time to speak, if there is anybody; who does not is dead for good.
+
+        So what is asked for only once, as the leases to be alone and to confirm, does not stay with the dead.
+        """
+        self.bury_the_gone()
+        silent = (DRIVERS.c.study == self.study, DRIVERS.c.expires > _ENDED, DRIVERS.c.expires <= now(self._engine))
+        said = False
+        while not self._is_steady and self._patience.ask(lambda: self._is_any(*silent)):
+            if not said:
+                note("waiting for drivers that were not heard of: they may be cut off")
+            said = not self._ended.wait(self._times.heartbeat_seconds / 10)
+        self._patience.ask(lambda: self._bury(*silent))
+
+    def _is_any(self, *conditions: ColumnElement[bool]) -> bool:
+        with self._engine.connect() as connection:
+            return connection.execute(select(DRIVERS.c.driver).where(*conditions)).first() is not None
+
+    def _bury(self, *conditions: ColumnElement[bool]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(update(DRIVERS).where(*conditions).values(expires=_ENDED))
+
     def _take(self, name: str) -> Holder | None:
         insert = upsert(self._engine, LEASES).values(study=self.study, name=name, driver=self.key)
         taking = insert.on_conflict_do_update(
@@ -164,11 +186,14 @@ class Driver:
             found = _holder(*connection.execute(holder).one())
         return None if found.key == self.key else found
 
+    @property
+    def _is_steady(self) -> bool:
+        """Whether the storage has answered for long enough to be heard of."""
+        return monotonic() - self._patience.steady_since > 2 * self._times.heartbeat_seconds
+
     def _is_dead(self, driver: ColumnElement[str]) -> ColumnElement[bool]:
         """Whether a driver ended, or was not heard of in time while it could have been."""
-        steady_seconds = monotonic() - self._patience.steady_since
-        steady = steady_seconds > 2 * self._times.heartbeat_seconds
-        deadline = now(self._engine) if steady else _ENDED
+        deadline = now(self._engine) if self._is_steady else _ENDED
         # Not EXISTS with the driver inside: in what an INSERT does on conflict that would be any row of its table.
         return driver.not_in(select(DRIVERS.c.driver).where(DRIVERS.c.expires > deadline))
 

@@ -91,7 +91,10 @@ class SharedAccess:
     def beginning(self, run: RunDirectory, config: SearchConfig) -> Iterator[None]:
         """With the lease to begin; the study's files are fetched first, and kept in the end."""
         self._driver.begin()
+        self._driver.wait_for_the_silent(self._note)
         with self._driver.with_lease(_BEGIN, lambda holder: self._note(f"{holder}, who begins or joins the study")):
+            if run.link.exists() and self._study_id() is None:
+                self._note(f"{self._where}: not there any more; it begins anew, from the results that are here")
             self._require_same(config)
             if config.deterministic:
                 self._require_alone()

@@ -20,7 +20,7 @@ from nas_search.search.rundir import RunDirectory
 from nas_search.search.storage.database import open_database
 from nas_search.search.storage.home import StoredStudy
 from nas_search.search.storage.problems import database_error, opening_problem
-from nas_search.search.storage.url import described
+from nas_search.search.storage.url import described, file_of
 from nas_search.search.trial import Confirmation
 
 CONFIRMATIONS = "confirmations"
@@ -50,14 +50,18 @@ def read_shared(run: RunDirectory, public: str, name: str) -> StoredStudy:
         attributes = storage.get_study_user_attrs(study_id)
         trials = storage.get_all_trials(study_id, deepcopy=False)
     kept = kept_confirmations(attributes, where)
-    here = str(run.path.absolute())
     return StoredStudy(
         where,
         trials,
         dict(attributes.get(FACTS, {})),
         {fingerprint: one.confirmation for fingerprint, one in kept.items()},
-        {fingerprint: f"{one.host}:{one.run_dir}" for fingerprint, one in kept.items() if one.run_dir != here},
+        {name: f"{one.host}:{one.run_dir}" for name, one in kept.items() if not _has_weights(run.path, one)},
     )
+
+
+def _has_weights(run_dir: Path, kept: KeptConfirmation) -> bool:
+    """Whether they are here: run directories are moved, and on two hosts they may have the same path."""
+    return (run_dir / kept.confirmation.best.weights).is_file()
 
 
 def kept_confirmations(attributes: Mapping[str, Any], where: str) -> dict[str, KeptConfirmation]:
@@ -86,10 +90,10 @@ def shared_stamp(public: str, name: str) -> object:
 @contextmanager
 def reading(public: str) -> Iterator[RDBStorage]:
     """The storage, closed in the end. Raises InputError if it cannot be read."""
-    file = public.removeprefix("sqlite:///")
-    if file != public and not Path(file).is_file():
+    file = file_of(public)
+    if file is not None and not file.is_file():
         raise InputError(f"storage: {described(public)}: no such file")
-    if file != public and not _holds_studies(Path(file)):  # opening it would make tables in it
+    if file is not None and not _holds_studies(file):  # opening it would make tables in it
         raise InputError(f"storage: {described(public)}: no database of studies")
     storage = open_database(public, RDBStorage)
     try:

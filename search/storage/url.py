@@ -48,6 +48,12 @@ def password_of(public: str) -> str | None:
     return _passwords.get(public) or _environment_password(public)
 
 
+def file_of(public: str) -> Path | None:
+    """The SQLite file, whose name is percent-encoded in the URL; None of a server."""
+    url = _parse(public)
+    return Path(str(url.database)) if url.drivername == "sqlite" else None
+
+
 def described(public: str) -> str:
     """For messages: what kind of storage, where, and which database."""
     url = _parse(public)
@@ -90,7 +96,7 @@ def _parse(text: str) -> URL:
         raise InputError(f"storage: not a URL; give {FORMS}") from None
     if url.drivername not in _DRIVERS:
         raise InputError(f"storage '{url.drivername}://...': unknown kind of storage; give {FORMS}")
-    if not _SECRETS.isdisjoint(url.query):
+    if not _SECRETS.isdisjoint(map(str.lower, url.query)):
         raise InputError("storage: a password among the URL's options; give it as USER:PASSWORD@HOST or in PGPASSWORD")
     if "@" in (url.host or "") or ("@" in (url.database or "") and url.drivername != "sqlite"):
         raise InputError("storage: more than one '@'; write one that is part of a password as %40")

@@ -20,6 +20,8 @@ from typing import IO, Any, TextIO
 Progress = Callable[[int, int], None]
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+SECRETS = frozenset({"NAS_SEARCH_STORAGE", "PGPASSWORD"})
+"""Variables that no child needs: only the driver talks to a storage."""
 # A process that closed its output has this long to end by itself.
 EXIT_SECONDS = 5.0
 SIGN_OF_LIFE_SECONDS = 5.0
@@ -39,10 +41,14 @@ def start_child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env={**_environment(), **ONE_THREAD, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         start_new_session=True,
         pass_fds=files,
     )
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
 
 
 def ask(process: subprocess.Popen[bytes], request: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from nas_search.proxies.scaling_law import ScalingLaw
 from nas_search.results.law_page import choice_html, law_html
 from nas_search.results.law_plots import choice_figure, law_figure
 from nas_search.search.block_grid import BlockGrid, parse_block
-from nas_search.search.depth_width import Choice, choose
+from nas_search.search.depth_width import Choice, choose, time_shapes
 from nas_search.search.network_latency import Latency
 from nas_search.search.run_points import run_points
 from nas_search.search.study import Study
@@ -41,7 +41,7 @@ def choice(law: ScalingLaw) -> Choice:
 
     grid = BlockGrid(parse_block("(a f)"), (1, 2, 4), (64, 256, 1024), vocabulary=256)
     workload = Workload.parse("decode:256")
-    return choose(law, grid, "7ms", latencies, workload=workload, device="made", tokens=1e6)
+    return choose(law, time_shapes(grid, "7ms", latencies, workload), device="made", tokens=1e6)
 
 
 def lines(figure: Any, mode: str) -> dict[str, Any]:

@@ -107,3 +107,18 @@ def test_a_whole_search_keeps_it_to_itself(
     said = capfd.readouterr()
     assert not with_secret and SECRET not in said.out + said.err
     assert study.records()
+
+
+def test_no_child_inherits_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    from nas_search.child_process import start_child, stop_child
+
+    monkeypatch.setenv("NAS_SEARCH_STORAGE", NOBODY)
+    monkeypatch.setenv("PGPASSWORD", SECRET)
+    child = start_child("code")  # it waits for what we type
+    try:
+        environment = psutil.Process(child.pid).environ()
+    finally:
+        stop_child(child)
+    assert "PYTHONPATH" in environment and SECRET not in str(environment)

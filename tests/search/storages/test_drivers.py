@@ -167,6 +167,41 @@ def test_one_on_another_machine_must(url: str, tmp_path: Path) -> None:
         assert [trial.number for trial in news(journal).ours] == [0]
 
 
+def test_what_is_asked_for_once_does_not_stay_with_the_dead(url: str, tmp_path: Path) -> None:
+    """A machine went away with its driver; the next one is at work before the storage has been steady for a while."""
+    fields = {"deterministic": True, "workers": 1}
+    quick = LeaseTimes(lease_seconds=3600, heartbeat_seconds=0.2)
+    with access(url, tmp_path / "one") as way:
+        way._driver.identity = way._driver.identity.model_copy(update={"machine": "far away"})
+        begin(way, tmp_path / "one", TABLE, **fields)
+        with way.confirming() as first, access(url, tmp_path / "two", quick) as other:
+            forget(way)
+            other._patience.steady_since = time.monotonic()
+            begin(other, tmp_path / "two", TABLE, **fields)
+            with other.confirming() as second:
+                assert (first, second) == (True, True)
+
+
+def test_a_trial_that_another_driver_told_is_let_go(url: str, tmp_path: Path) -> None:
+    """A driver with two workers was cut off; it hears that one trial is told while its own worker is still at it."""
+    with drivers(url, tmp_path) as ((_, one), (other_way, other)):
+        settings = config(8, "enumerate").model_copy(update={"workers": 2})
+
+        def take_all_at_the_first_job(job: Any) -> None:
+            if job.name == "0-rung0":
+                with other_way._engine.begin() as connection:
+                    connection.execute(update(TRIALS).values(driver=other_way._driver.key))
+                for row, trial in enumerate(trial for trial in news(other, room=9).ours):
+                    other.tell(trial, candidate(row), TOLD)
+
+        loop = loop_of(one, TABLE, settings, take_all_at_the_first_job)
+        thread = Thread(target=loop.run, daemon=True)
+        thread.start()
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert sorted(loop.ledger.told) == list(range(8))
+
+
 def test_hearts_beat(url: str, tmp_path: Path) -> None:
     quick = LeaseTimes(lease_seconds=60, heartbeat_seconds=0.1)
     with access(url, tmp_path / "run", quick) as way:
@@ -283,3 +318,16 @@ def test_only_one_driver_confirms(url: str, tmp_path: Path) -> None:
         assert "is being confirmed by process" in notes[0]
         with other.confirming() as now:
             assert now
+
+
+def test_who_is_out_of_time_leaves_nothing_of_the_dead(url: str, tmp_path: Path) -> None:
+    """They are what an earlier sitting began; there may be more of them than it has workers."""
+    with drivers(url, tmp_path) as ((way, one), (other_way, other)):
+        for index in range(3):
+            one.write_candidate(one.create(index), candidate(index))
+        forget(way)
+        steady(other_way)
+        settings = config(8, "enumerate").model_copy(update={"hours": 1e-12})
+        loop = loop_of(other, TABLE, settings)
+        loop.run()
+        assert sorted(loop.ledger.told) == [0, 1, 2]

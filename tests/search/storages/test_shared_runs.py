@@ -121,3 +121,29 @@ def test_a_file_that_is_gone(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"SQLite file .*studies\.db: no such file"):
         Study.open(bench.folder / "run")
     assert not (tmp_path / "studies.db").exists()
+
+
+def test_a_file_whose_name_is_encoded_in_a_url(bench: Bench, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/f\N{LATIN SMALL LETTER U WITH DIAERESIS}r uns@home.db"
+    found = bench.run("run", **FIELDS, storage=storage)
+    assert essence(Study.open(bench.folder / "run")) == essence(found)
+
+
+def test_a_run_directory_that_was_moved_has_its_weights(bench: Bench, tmp_path: Path) -> None:
+    bench.run("run", **FIELDS, storage=f"sqlite:///{tmp_path}/studies.db")
+    (bench.folder / "run").rename(bench.folder / "moved")
+    moved = Study.open(bench.folder / "moved")
+    winner, weights = moved.winner(), moved.winner_weights()
+    assert winner is not None and moved.weights_elsewhere(winner) is None
+    assert weights is not None
+    weights.unlink()
+    assert str(moved.weights_elsewhere(winner)).endswith(f":{bench.folder / 'run'}")
+
+
+def test_a_study_that_is_gone_is_begun_anew_and_that_is_said(bench: Bench, tmp_path: Path) -> None:
+    first = bench.run("run", **FIELDS, storage=f"sqlite:///{tmp_path}/studies.db")
+    (tmp_path / "studies.db").unlink()
+    observer = Recorder()
+    again = bench.run("run", observer=observer, **FIELDS, storage=f"sqlite:///{tmp_path}/studies.db")
+    assert essence(again) == essence(first)
+    assert sum("not there any more; it begins anew" in note for note in observer.notes) == 1
