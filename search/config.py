@@ -40,6 +40,8 @@ MAY_CHANGE = frozenset(
 PROPOSALS_PER_TRIAL = 20
 MOST = 10**18
 """Of anything that is counted."""
+LONGEST_NAME = 200
+"""Of a study in a storage."""
 CONFIRM_TOKENS_FACTOR = 2
 
 
@@ -100,7 +102,7 @@ class SearchConfig(BaseModel):
     table: Path | None = None
     warm_start: tuple[Path, ...] = ()
     storage: str | None = None
-    study: str | None = Field(None, min_length=1, max_length=200)
+    study: str | None = Field(None, min_length=1, max_length=LONGEST_NAME)
     confirm_members: int = Field(4, ge=0)
     confirm_tokens: int | None = Field(None, ge=1, le=MOST)
     confirm_seeds: int = Field(2, ge=1, le=16)

@@ -144,7 +144,7 @@ class Ledger:
 
     def next_to_tell(self) -> Active | None:
         """The first proposal whose outcome is known, if its turn has come."""
-        if not self._ready or (self._in_order and self._ready[0] != len(self.told)):
+        if not self._ready or (self._in_order and self._ready[0] != next(iter(self.active))):
             return None
         return self.active[heappop(self._ready)]
 

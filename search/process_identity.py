@@ -56,8 +56,8 @@ class ProcessIdentity(BaseModel):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it is certain that it ended: only of a process that was here."""
-        return self.is_here and _started(self.pid) != self.started
+        """Whether it is certain that it ended: only of a process that was here, and is not hidden from us."""
+        return self.is_here and _started(self.pid) != self.started and not _is_hidden(self.pid)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -78,6 +78,17 @@ def _started(pid: int) -> str | None:
     except OSError:
         return _started_elsewhere(pid)
     return None if fields[0] in {"Z", "X"} else fields[19]
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether it is another user's that cannot be looked at: /proc may be mounted so (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return _started(pid) is None
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _started_elsewhere(pid: int) -> str | None:

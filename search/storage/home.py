@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial
 
-from nas_search.search.config import SearchConfig
+from nas_search.errors import InputError
+from nas_search.search.config import LONGEST_NAME, SearchConfig
 from nas_search.search.confirm import read_confirmations
 from nas_search.search.journal import read_study
 from nas_search.search.rundir import RunDirectory
@@ -63,5 +64,10 @@ def study_name(config: SearchConfig, run_dir: Path) -> str:
 
 
 def placed(config: SearchConfig, run_dir: Path) -> SearchConfig:
-    """The configuration with the study's name filled in, if it is in a storage."""
-    return config if config.storage is None else config.model_copy(update={"study": study_name(config, run_dir)})
+    """The configuration with the study's name filled in, if it is in a storage. Raises InputError if it is too long."""
+    if config.storage is None:
+        return config
+    name = study_name(config, run_dir)
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"study: '{name[:40]}...', from the run directory, is too long; give a name with --study")
+    return config.model_copy(update={"study": name})

@@ -12,6 +12,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from nas_search.errors import RunError
 from nas_search.search.goals import Goals
 from nas_search.search.jobs import JsonObject
 from nas_search.search.journal import CANDIDATE, RESULT, Candidate, News, Outcome, StudyJournal
@@ -134,7 +135,10 @@ class SharedJournal(StudyJournal):
         for trial in others:
             holder = holders.get(trial._trial_id)
             if holder is None:
-                continue
+                raise RunError(
+                    f"study '{self._name}': trial {trial.number} is no driver's, another program made it and nobody "
+                    f"will end it; end it there (as failed), then run the same again"
+                )
             if holder.is_dead and len(ours) >= room:
                 left += 1
             elif holder.key == self._driver.key or (holder.is_dead and self._driver.adopt(trial._trial_id)):

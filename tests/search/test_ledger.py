@@ -53,6 +53,18 @@ def test_counts_from_begin_to_end() -> None:
     assert list(ledger.told) == [1, 0] and list(ledger.active) == [2]
 
 
+def test_trials_in_order_do_not_wait_for_one_that_ended_without_a_candidate() -> None:
+    ledger = Ledger(in_order=True)
+    ledger.empty += 1
+    first, second = active(1), active(2)
+    for one in (first, second):
+        ledger.begin(one)
+    ledger.settle(second, SCORED)
+    assert ledger.next_to_tell() is None
+    ledger.settle(first, SCORED)
+    assert ledger.next_to_tell() is first
+
+
 def test_a_duplicate_of_what_is_told_waits_for_nothing() -> None:
     ledger = Ledger(in_order=False)
     ledger.add_told(record(0))

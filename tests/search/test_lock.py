@@ -96,3 +96,16 @@ def test_processes_are_told_apart() -> None:
     assert not holder(machine="another", started="before").is_gone
     child.kill()
     child.wait()
+
+
+def test_a_process_that_is_hidden_may_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of another user, where /proc shows everybody only their own."""
+    unknown = holder(pid=2**30)
+    assert unknown.is_gone
+
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not unknown.is_gone
+    assert holder(pid=os.getpid(), started="before").is_gone, "what can be seen counts"

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
+from nas_search.child_process import SECRETS
 from nas_search.errors import InputError, RunError
 from nas_search.search.executors.cluster.losses import why_lost
 from nas_search.search.executors.cluster.needs import MEASURES, Needs
@@ -155,7 +156,8 @@ def _import_ray() -> ModuleType:
 
 def _start(ray: ModuleType, workers: int) -> None:
     cores = max(workers, os.cpu_count() or 1)
-    same_imports = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
+    path = os.pathsep.join(path for path in sys.path if path)
+    same_imports = {"env_vars": {"PYTHONPATH": path, **dict.fromkeys(SECRETS, "")}}
     try:
         ray.init(address="local", num_cpus=cores, include_dashboard=False, runtime_env=same_imports, **_QUIET)
     except Exception as error:

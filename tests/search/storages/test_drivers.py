@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from table_fakes import frame, laddered, table
 from test_conformance import Killed, candidate, config, essence, in_memory
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, RunError
 from nas_search.search.journal import Outcome, StudyJournal, kept_results
 from nas_search.search.storage.driver import LeaseTimes
 from nas_search.search.storage.shared_access import SharedAccess
@@ -331,3 +331,17 @@ def test_who_is_out_of_time_leaves_nothing_of_the_dead(url: str, tmp_path: Path)
         loop = loop_of(other, TABLE, settings)
         loop.run()
         assert sorted(loop.ledger.told) == [0, 1, 2]
+
+
+def test_nobody_waits_for_the_trial_of_another_program(url: str, tmp_path: Path) -> None:
+    import optuna
+
+    with drivers(url, tmp_path, 1) as ((_, journal),):
+        engine_url = url.replace("postgresql:", "postgresql+psycopg:")
+        foreign = optuna.load_study(study_name="study", storage=engine_url)
+        foreign.enqueue_trial({})
+        with pytest.raises(RunError, match="trial 0 is no driver's, another program made it"):
+            loop_of(journal, TABLE, config(3, "enumerate")).run()
+        foreign._storage.set_trial_state_values(foreign.trials[0]._trial_id, optuna.trial.TrialState.FAIL)
+        loop_of(journal, TABLE, config(3, "enumerate")).run()
+        assert [trial.state.name for trial in journal.trials()] == ["FAIL", *["COMPLETE"] * 3]

@@ -137,7 +137,8 @@ def test_a_run_directory_that_was_moved_has_its_weights(bench: Bench, tmp_path: 
     assert winner is not None and moved.weights_elsewhere(winner) is None
     assert weights is not None
     weights.unlink()
-    assert str(moved.weights_elsewhere(winner)).endswith(f":{bench.folder / 'run'}")
+    elsewhere = Study.open(bench.folder / "moved").weights_elsewhere(winner)
+    assert str(elsewhere).endswith(f":{bench.folder / 'run'}")
 
 
 def test_a_study_that_is_gone_is_begun_anew_and_that_is_said(bench: Bench, tmp_path: Path) -> None:
@@ -147,3 +148,9 @@ def test_a_study_that_is_gone_is_begun_anew_and_that_is_said(bench: Bench, tmp_p
     again = bench.run("run", observer=observer, **FIELDS, storage=f"sqlite:///{tmp_path}/studies.db")
     assert essence(again) == essence(first)
     assert sum("not there any more; it begins anew" in note for note in observer.notes) == 1
+
+
+def test_a_run_directory_may_have_a_longer_name_than_a_study(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"study: 'rrr.* is too long; give a name with --study"):
+        bench.run("r" * 220, **FIELDS, storage=f"sqlite:///{tmp_path}/studies.db")
+    assert not (bench.folder / ("r" * 220)).exists()
