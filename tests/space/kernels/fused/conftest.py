@@ -38,7 +38,7 @@ def _forget() -> dict[str, ModuleType]:
 def interpreted() -> Iterator[ModuleType]:
     """The module of layer steps, whose kernels Triton's interpreter runs on CPU tensors."""
     triton = pytest.importorskip("triton", reason="the interpreter comes with Triton")
-    with pytest.MonkeyPatch.context() as patch, fresh_modules():
+    with _language_as_it_is(triton.language), pytest.MonkeyPatch.context() as patch, fresh_modules():
         _interpret_standard_functions(triton, patch)
         with pytest.MonkeyPatch.context() as variables:
             # Triton looks at it when a kernel is decorated.
@@ -50,6 +50,22 @@ def interpreted() -> Iterator[ModuleType]:
             patch.setattr(blocks, name, value)
         patch.setattr(blocks, "MOST_PRODUCTS_PER_THREAD", 1 << 20)
         yield layers
+
+
+@contextmanager
+def _language_as_it_is(language: Any) -> Iterator[None]:
+    """The interpreter leaves functions of its own in Triton's language, which the compiler does not understand."""
+    core = language.core
+    places = (language, core, language.math, core.tensor, core.tensor_descriptor_base, core.dtype)
+    before = [(place, dict(vars(place))) for place in places]
+    yield
+    for place, kept in before:
+        now = dict(vars(place))
+        for name in now.keys() - kept.keys():
+            delattr(place, name)
+        for name, value in kept.items():
+            if now.get(name) is not value:
+                setattr(place, name, value)
 
 
 def _interpret_standard_functions(triton: Any, patch: pytest.MonkeyPatch) -> None:
