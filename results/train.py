@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas_search.errors import InputError, RunError
+from nas_search.errors import InputError, RunError, is_disk_full
 from nas_search.files import write_text_atomic
 from nas_search.profiler.device import resolve_device
 from nas_search.proxies.corpus_size import repeats
@@ -21,7 +21,6 @@ from nas_search.proxies.windows import TrainingWindows, validation_windows
 from nas_search.results.markdown import rows
 from nas_search.results.training_result import RESULT_FILE, TrainingResult, read_result
 from nas_search.results.winner_files import ARCHITECTURE_FILE, CARD_FILE, TOKENIZER_KEY, WEIGHTS_FILE
-from nas_search.search.jobs import is_disk_full
 from nas_search.search.lock import RunLock
 from nas_search.search.train_device import resolve_train_device
 from nas_search.space.package_data import read_file

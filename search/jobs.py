@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas_search.errors import DISK_FULL, MEND_IT, InputError, RunError, first_line, system_refusal
+from nas_search.errors import MEND_IT, InputError, RunError, first_line, is_disk_full, system_refusal
 from nas_search.files import write_text_atomic
 
 JobKind = Literal["train", "recall", "record_table", "measure", "replay"]
@@ -80,18 +80,13 @@ def failure_of(error: Exception) -> JobFailure:
         return JobFailure(error="input", reason=text)
     if isinstance(error, RunError):
         return JobFailure(error="run", reason=text)
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if isinstance(error, OSError) and is_disk_full(error):
         return JobFailure(error="disk_full", reason=f"{system_refusal(error)}; {MEND_IT}")
     if isinstance(error, OSError) and error.errno in _DISK_BROKEN:
         return JobFailure(error="run", reason=f"{system_refusal(error)}; {MEND_IT}")
     if isinstance(error, MemoryError):
         return JobFailure(error="failed", reason="out of memory")
     return JobFailure(error="failed", reason=first_line(error))
-
-
-def is_disk_full(error: OSError) -> bool:
-    """Whether an error means that nothing more can be written."""
-    return error.errno in DISK_FULL
 
 
 def write_result(run_dir: Path, job: Job, result: JsonObject) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -321,35 +322,25 @@ class SearchLoop:
 
 
 def _scored(active: Active, loss: float, extrapolated_with_sd: float | None = None) -> Outcome:
-    return Outcome(
+    return _outcome(
+        active,
         state="complete" if extrapolated_with_sd is None else "stopped",
         told_loss=loss,
         bits_per_byte=loss,
         extrapolated=extrapolated_with_sd is not None,
         loss_sd=extrapolated_with_sd,
-        rung_scores=active.losses,
-        seconds=active.seconds,
         reused=active.reused,
-        recalls=active.recalls,
     )
 
 
 def _below_limit(active: Active, penalty_loss: float) -> Outcome:
-    return Outcome(
-        state="below_limit",
-        told_loss=penalty_loss,
-        seconds=active.seconds,
-        reused=active.reused,
-        recalls=active.recalls,
-    )
+    return _outcome(active, state="below_limit", told_loss=penalty_loss, reused=active.reused)
 
 
 def _failed(active: Active, reason: str) -> Outcome:
-    return Outcome(
-        state="failed",
-        told_loss=None,
-        rung_scores=active.losses,
-        seconds=active.seconds,
-        reason=reason,
-        recalls=active.recalls,
-    )
+    return _outcome(active, state="failed", told_loss=None, reason=reason)
+
+
+def _outcome(active: Active, **ending: Any) -> Outcome:
+    """With whatever the trial has done so far."""
+    return Outcome(rung_scores=active.losses, seconds=active.seconds, recalls=active.recalls, **ending)

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import yaml
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, is_disk_full
 from nas_search.files import sweep, write_text_atomic
 from nas_search.search.config import SearchConfig
-from nas_search.search.jobs import JOBS_FOLDER, is_disk_full
+from nas_search.search.jobs import JOBS_FOLDER
 from nas_search.search.lock import RunLock
 from nas_search.search.run_links import check_links
 from nas_search.search.training import CHECKPOINTS_FOLDER

@@ -9,13 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas_search.errors import InputError, RunError
+from nas_search.errors import InputError, RunError, is_disk_full
 from nas_search.files import replacing_folder, write_text_atomic
 from nas_search.results.export.base import Exporter, ExportSource
 from nas_search.results.export.destination import MARK_FILE, check_destination, files_in
 from nas_search.results.export.registry import EXPORTERS, SPECIFICATIONS
 from nas_search.results.export.source import Exportable, find_source
-from nas_search.search.jobs import is_disk_full
 from nas_search.space.architecture import Architecture
 from nas_search.space.package_data import suggestion
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Error numbers that mean that nothing more can be written."""
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 MEND_IT = "the study is intact, mend that and run the same again"
 
@@ -22,9 +21,14 @@ class RunError(Exception):
     """The input was fine, but the run could not be completed (exit code 1)."""
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Whether an error means that nothing more can be written."""
+    return error.errno in _DISK_FULL
+
+
 def system_refusal(error: OSError) -> str:
     """What the operating system refused, and at which file, without its number."""
-    what = "disk full" if error.errno in DISK_FULL else error.strerror or str(error) or type(error).__name__
+    what = "disk full" if is_disk_full(error) else error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename else what
 
 
