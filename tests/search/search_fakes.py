@@ -89,6 +89,24 @@ class Bench:
             make_executor=make_executor or InlineExecutor,
         )
 
+    def run_fragile(self, name: str, **fields: Any) -> tuple[Study, int, list[str]]:
+        """A search whose driver dies in every fourth job of a sitting: its study, the deaths, and the jobs begun."""
+        begun: list[str] = []
+
+        class Fragile(InlineExecutor):
+            def wait(self, timeout_seconds: float) -> Any:
+                begun.append(self.queue[0].name)
+                if len(self.done) == 3:
+                    raise KeyboardInterrupt
+                return super().wait(timeout_seconds)
+
+        deaths = 0
+        while True:
+            try:
+                return self.run(name, Fragile, **fields), deaths, begun
+            except KeyboardInterrupt:
+                deaths += 1
+
     def space(self, width: str = "gene") -> SearchSpace:
         return load_space(self.folder / f"{width}.yaml").with_vocabulary(VOCABULARY)
 

@@ -212,22 +212,7 @@ def test_killed_at_a_write(bench: Bench, part: int, after: bool) -> None:
 def test_at_most_one_training_is_repeated(bench: Bench) -> None:
     """Killed while a job runs, again and again: only the job in flight is ever done twice."""
     fields: dict[str, Any] = {"trials": 5, "sampler": "random", "limits": (LIMIT,), "recall": {"seeds": 2}}
-    started: list[str] = []
-
-    class Fragile(InlineExecutor):
-        def wait(self, timeout_seconds: float) -> Any:
-            started.append(self.queue[0].name)
-            if len(self.done) == 3:
-                raise KeyboardInterrupt
-            return super().wait(timeout_seconds)
-
-    deaths = 0
-    while True:
-        try:
-            study = bench.run("run", Fragile, **fields)
-            break
-        except KeyboardInterrupt:
-            deaths += 1
+    study, deaths, started = bench.run_fragile("run", **fields)
     assert essence(study) == essence(bench.run("undisturbed", **fields))
     assert deaths > 2
     assert len(started) - len(set(started)) == deaths

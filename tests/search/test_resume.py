@@ -112,24 +112,7 @@ def test_two_deterministic_workers_killed_at_random_writes(bench: Bench) -> None
 
 def test_at_most_one_rung_is_repeated(bench: Bench, undisturbed: Study) -> None:
     """Killed while a rung trains, again and again: only the job in flight is ever done twice."""
-    started: list[str] = []
-
-    class Fragile(InlineExecutor):
-        """Does three jobs; the driver dies in the fourth."""
-
-        def wait(self, timeout_seconds: float) -> Any:
-            started.append(self.queue[0].name)
-            if len(self.done) == 3:
-                raise KeyboardInterrupt
-            return super().wait(timeout_seconds)
-
-    deaths = 0
-    while True:
-        try:
-            bench.run("run", Fragile, **FIELDS)
-            break
-        except KeyboardInterrupt:
-            deaths += 1
+    _, deaths, started = bench.run_fragile("run", **FIELDS)
     same_results(Study.open(bench.folder / "run"), undisturbed)
     assert deaths > 3
     assert len(started) - len(set(started)) == deaths

@@ -1,7 +1,7 @@
 """Several drivers of one study: nothing is done twice, nobody writes what others have, no dead leave things undone."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -12,10 +12,11 @@ from optuna.storages import RDBStorage
 from shared_searches import access, begin, loop_of
 from sqlalchemy import select, update
 from table_fakes import frame, laddered, table
-from test_conformance import Killed, candidate, config, essence, in_memory
+from test_storage_conformance import Killed, candidate, config, essence, in_memory
 
 from nas_search.errors import InputError, RunError
 from nas_search.search.journal import Outcome, StudyJournal, kept_results
+from nas_search.search.loop import SearchLoop
 from nas_search.search.storage.driver import LeaseTimes
 from nas_search.search.storage.shared_access import SharedAccess
 from nas_search.search.storage.shared_journal import SharedJournal
@@ -24,14 +25,6 @@ from nas_search.search.taken import ArchitectureTakenError, LeaseLostError, Prop
 
 TABLE = laddered()
 TOLD = Outcome(state="complete", told_loss=2.5, bits_per_byte=2.5)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/studies.db"
-    name = f"drivers{request.node.nodeid.__hash__() % 10**12}"
-    return str(request.getfixturevalue("postgres").create(name))
 
 
 @contextmanager
@@ -238,6 +231,14 @@ def test_results_go_with_the_trial(url: str, tmp_path: Path) -> None:
         assert essence(other) == in_memory(TABLE, config(1, "enumerate"))
 
 
+def run_together(loops: Sequence[SearchLoop]) -> None:
+    threads = [Thread(target=loop.run) for loop in loops]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 @pytest.mark.parametrize("sampler", ["enumerate", "random"])
 def test_drivers_side_by_side(url: str, tmp_path: Path, sampler: str) -> None:
     """Limits hold over all of them, no architecture is trained twice, every result is in the study once."""
@@ -245,11 +246,7 @@ def test_drivers_side_by_side(url: str, tmp_path: Path, sampler: str) -> None:
     settings = config(24, sampler)
     with drivers(url, tmp_path, 3) as pairs:
         loops = [loop_of(journal, TABLE, settings, lambda job: begun.append(job.name)) for _, journal in pairs]
-        threads = [Thread(target=loop.run) for loop in loops]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_together(loops)
         found = essence(pairs[0][1])
     assert len(begun) == len(set(begun))
     assert [record["proposal_index"] for record in found] == list(range(24))
@@ -264,11 +261,7 @@ def test_a_small_space_is_exhausted_by_all_together(url: str, tmp_path: Path) ->
     small = table(frame().iloc[:6], genes=("ratio", "wide"))
     with drivers(url, tmp_path) as pairs:
         loops = [loop_of(journal, small, config(50, "enumerate")) for _, journal in pairs]
-        threads = [Thread(target=loop.run) for loop in loops]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_together(loops)
         found = essence(pairs[0][1])
     trained = [record for record in found if record["state"] != "duplicate"]
     assert len(trained) == len({record["fingerprint"] for record in trained}) == 6

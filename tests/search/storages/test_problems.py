@@ -11,7 +11,7 @@ from postgres import Server
 from shared_searches import access, begin, loop_of
 from sqlalchemy.exc import OperationalError
 from table_fakes import laddered
-from test_conformance import config, essence, in_memory
+from test_storage_conformance import config, essence, in_memory
 
 from nas_search.errors import InputError, RunError
 from nas_search.search.storage import patience

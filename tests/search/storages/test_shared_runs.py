@@ -15,14 +15,6 @@ from nas_search.search.study import Study
 FIELDS: dict[str, Any] = {"trials": 5, "sampler": "random", "seed": 5, "confirm_members": 2, "latency_budget": "1ms"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/studies.db"
-    name = f"runs{request.node.nodeid.__hash__() % 10**12}"
-    return str(request.getfixturevalue("postgres").create(name))
-
-
 def everything_in(folder: Path) -> str:
     return "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
 
