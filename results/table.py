@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nas_search.results import figures
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
     from nas_search.search.goals import Goals
@@ -69,8 +70,8 @@ def _recalls(record: TrialRecord, goals: Goals) -> list[str]:
     return cells
 
 
-def _cells(record: TrialRecord, goals: Goals, *, wins: bool) -> list[str]:
-    from rich.markup import escape
+def _cells(record: TrialRecord, goals: Goals, *, wins: bool) -> list[RenderableType]:
+    from rich.text import Text
 
     confirmed, measured = record.confirmed, record.measured(goals.main.name)
     return [
@@ -82,7 +83,7 @@ def _cells(record: TrialRecord, goals: Goals, *, wins: bool) -> list[str]:
         *(_figure(record, quantity) for quantity in goals.further),
         *_recalls(record, goals),
         figures.count(record.parameters),
-        escape(record.architecture),
+        Text(record.architecture),  # its brackets are no markup, nor escaped where the console has none
     ]
 
 

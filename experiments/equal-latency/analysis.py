@@ -27,7 +27,8 @@ def analyse(results: Results) -> Analysis:
     }
     clocks = " and ".join(sorted({row["clock"] for row in measured["networks"].values()}))
     where = (
-        f"latencies: {measured['workload']} in ms on {measured['device']}, measured ({clocks} clock), 95 % intervals"
+        f"latencies: {measured['workload']} in ms on {measured['device']}, measured ({clocks} clock), "
+        "median and quartiles of several copies"
     )
     table = loss_table(results, ms=latencies)
     document = {

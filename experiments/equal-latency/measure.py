@@ -2,11 +2,12 @@
 
     python experiments/equal-latency/measure.py RUN|NOTATION [--workload decode:256] [--device cpu]
 
-As in the paper a pure network has as many operators as the winner (fewer where even the narrowest is too slow) and is
-widened as far as it is measured to be no slower; then its FFNs, or the states of Mamba-2 without FFNs, take up what is
-left between two widths. All candidates of a step are timed in turns with the winner. What was chosen is timed once
-more, since the choice favours those that were lucky; these figures are kept in ``recorded/networks.yaml``, from where
-train.py of experiments/studies takes the networks. Nothing else should run meanwhile.
+As in the paper a pure network has as many operators as the winner (one more where its depth is odd and a block has two;
+fewer where even the narrowest is too slow) and is widened as far as it is measured to be no slower; then its FFNs, or
+the states of Mamba-2 without FFNs, take up what is left between two widths. All candidates of a step are timed in turns
+with the winner, several copies of each in several processes. What was chosen is timed again, since the choice favours
+those that were lucky; these figures are kept in ``recorded/networks.yaml``, from where train.py of experiments/studies
+takes the networks. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import yaml
 
 from nas_search.cli.console import stderr
@@ -26,7 +29,7 @@ from nas_search.errors import InputError, RunError
 from nas_search.files import write_text_atomic
 from nas_search.profiler.device import Device, resolve_device
 from nas_search.profiler.isolated import measure_isolated
-from nas_search.profiler.measurement import Failure
+from nas_search.profiler.measurement import Failure, Measurement
 from nas_search.profiler.statistics import ClockName
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
@@ -50,12 +53,15 @@ WIDTH_STEP, WIDTHS = 32, 20
 FFN_RATIO, FFN_STEP, STATE, STATE_STEP, FINE_STEPS = 3, 16, 32, 8, 40
 
 
-SEARCHING = StopRule(max_seconds=15.0)
-"""While networks are looked for; what was found is timed longer."""
+SEARCHING, SEARCH_SITTINGS = StopRule(max_seconds=8.0), 3
+"""While networks are looked for; what was found is timed longer and more often."""
+TIMING, SITTINGS = StopRule(max_seconds=16.0), 8
+COPIES = 4
+"""Of each network in one process."""
 
 
 class Timed(NamedTuple):
-    """A median in ms, for decoding of one token, with its 95 % interval, on a clock: wall time or the device's own."""
+    """Milliseconds per token: the median of ``n`` copies and their quartiles, on wall clock or the device's own."""
 
     latency_ms: float
     low: float
@@ -101,7 +107,8 @@ def equally_fast(winner: Architecture, measure: Measure) -> dict[str, Architectu
 
 
 def _blocks(winner: Architecture, block: str) -> int:
-    return max(1, winner.depth // len(block.split()))
+    """As deep as the winner; one operator deeper where its depth is odd and a block has two."""
+    return ceil(winner.depth / len(block.split()))
 
 
 def _enlarged(
@@ -124,16 +131,35 @@ def _fits(shapes: Mapping[str, Shape], winner: Architecture, measure: Measure) -
     return {name: one.latency_ms <= TOLERANCE * limit.latency_ms for name, one in zip(shapes, timed, strict=True)}
 
 
-def measured(workload: Workload, device: Device, stop: StopRule, architectures: Sequence[Architecture]) -> list[Timed]:
-    """End to end, in a process of its own. Raises RunError for a network that cannot be."""
-    with progress_bar(stderr(), f"timing {len(architectures)} networks") as report:
-        outcomes = measure_isolated(architectures, workload, device=device, seed=0, stop=stop, progress=report)
+def measured(
+    workload: Workload, device: Device, stop: StopRule, sittings: int, architectures: Sequence[Architecture]
+) -> list[Timed]:
+    """End to end, copies of all networks in turns, in several processes. Raises RunError for one that cannot be.
+
+    One copy is not enough: where its weights happen to be in memory changes its time by a tenth and more, for as long
+    as it lives, which no interval of that copy shows.
+    """
+    rows = [sitting(workload, device, stop, architectures) for _ in range(sittings)]
     timed = []
-    for architecture, outcome in zip(architectures, outcomes, strict=True):
+    for index in range(len(architectures)):
+        copies = [one for row in rows for one in row[index :: len(architectures)]]
+        low, middle, high = np.percentile([one.value for one in copies], [25, 50, 75]).tolist()
+        clock: ClockName = "wall" if all(one.clock == "wall" for one in copies) else "device"
+        timed.append(Timed(middle, low, high, len(copies), clock))
+    return timed
+
+
+def sitting(
+    workload: Workload, device: Device, stop: StopRule, architectures: Sequence[Architecture]
+) -> list[Measurement]:
+    """All networks, and once more for each copy, in one process. Raises RunError for one that cannot be measured."""
+    copies = [*architectures] * COPIES
+    with progress_bar(stderr(), f"timing {len(architectures)} networks") as report:
+        outcomes = measure_isolated(copies, workload, device=device, seed=0, stop=stop, progress=report)
+    for architecture, outcome in zip(copies, outcomes, strict=True):
         if isinstance(outcome, Failure):
             raise RunError(f"{architecture.notation}: {outcome.reason}")
-        timed.append(Timed(outcome.value, outcome.low, outcome.high, outcome.n, outcome.clock))
-    return timed
+    return [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
 
 
 def winner_of(text: str) -> Architecture:
@@ -179,7 +205,8 @@ def main(arguments: Sequence[str], out: Path = OUT) -> None:
     workload = Workload.parse(options.workload, device.default_dtype)
     if not workload.is_latency:
         raise InputError(f"--workload {workload}: not a latency; give decode, prefill or generate")
-    quickly, well = (partial(measured, workload, device, stop) for stop in (SEARCHING, StopRule()))
+    quickly = partial(measured, workload, device, SEARCHING, SEARCH_SITTINGS)
+    well = partial(measured, workload, device, TIMING, SITTINGS)
     freeze(winner_of(options.winner), str(workload), device.description, quickly, well, out)
 
 

@@ -50,6 +50,7 @@ def test_an_exhaustive_table_from_end_to_end(nas_search: Cli, table: Path, tmp_p
     assert document["command"].startswith("nas-search bench search --table ")
     for words in ("24 rows", "normalised hypervolume", "what a peer (column) has at 24", "ms per proposal"):
         assert words in outcome.out
+    assert "\\" not in outcome.out
     assert json.loads((out / "result.json").read_text()) == document
     picture = (out / "hypervolume.html").read_text()
     assert "Samplers on tiny.csv" in picture

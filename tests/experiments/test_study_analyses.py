@@ -222,6 +222,12 @@ def test_pure_networks_are_as_fast_as_the_winner() -> None:
     assert {network.vocabulary for network in found.values()} == {winner.vocabulary}
 
 
+def test_pure_networks_of_a_winner_of_odd_depth_are_no_shallower() -> None:
+    found = load_measure().equally_fast(Architecture.parse("w128 m2 m2 a"), by_size)
+    assert {name: network.depth for name, network in found.items()}["Mamba-2"] == 3
+    assert {network.depth for name, network in found.items() if name != "Mamba-2"} == {4}
+
+
 def test_pure_networks_of_a_small_winner_are_shorter_or_missing() -> None:
     measure = load_measure()
 

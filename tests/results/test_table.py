@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from study_maker import make_study
 
@@ -11,10 +12,20 @@ from nas_search.results.table import front_table
 from nas_search.search.study import Study
 
 
-def printed(study: Study) -> str:
+def printed(study: Study, *, markup: bool = True) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=200).print(front_table(study))
+    Console(file=stream, width=200, markup=markup).print(front_table(study))
     return stream.getvalue()
+
+
+@pytest.mark.parametrize("markup", [True, False])
+def test_brackets_of_architectures_are_shown_as_they_are(
+    study: Study, monkeypatch: pytest.MonkeyPatch, markup: bool
+) -> None:
+    notation = "w64 (swa[window=64] f)x2"
+    windowed = [record.model_copy(update={"architecture": notation}) for record in study.front()]
+    monkeypatch.setattr(Study, "front", lambda self: windowed)
+    assert printed(study, markup=markup).count(f" {notation} ") == len(windowed)
 
 
 def test_members_stand_with_predicted_and_confirmed_figures(study: Study) -> None:

@@ -92,7 +92,7 @@ def _table(*headers: str) -> Table:
 
 def _estimate(estimate: "Estimate") -> str:
     low, high = _share(estimate.low), _share(estimate.high)
-    return f"{_share(estimate.mean)} \\[{low}, {high}]"
+    return f"{_share(estimate.mean)} [{low}, {high}]"
 
 
 def _share(value: float) -> str:
