@@ -45,12 +45,14 @@ def _sampler(given: PlanInput, sampler: str) -> str:
 
 def _left_out(given: PlanInput) -> list[str]:
     config = given.config
+    recall_may_be_in = (*config.objectives, *config.limits, *config.columns)
     found = [
         name
         for name, there in (
             ("limits, over which nothing is trained", config.limits or config.latency_budget),
             ("further objectives", config.objectives),
-            ("trainings on recall", any("recall" in text for text in (*config.objectives, *config.limits))),
+            ("trainings on recall", any("recall" in text for text in recall_may_be_in)),
+            ("the law of two stages and the narrower space after it", config.two_stage),
             ("what other runs found", config.warm_start),
         )
         if there

@@ -104,6 +104,24 @@ def test_the_same_question_has_the_same_answer() -> None:
     assert found.searches == 3 and hours.least < hours.mean < hours.most
 
 
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({}, ""),
+        ({"columns": ["recall"]}, "trainings on recall"),
+        ({"objectives": ["loss", "recall"]}, "further objectives, trainings on recall"),
+        (
+            {"two_stage": {}, "latency_budget": "3x"},
+            "limits, over which nothing is trained, the law of two stages and the narrower space after it",
+        ),
+    ],
+)
+def test_what_a_plan_leaves_out_is_said(fields: dict[str, Any], what: str) -> None:
+    config = SearchConfig.checked({"trials": 2, "workers": 1, "sampler": "random", **fields})
+    said = [sentence for sentence in plan(PlanInput.of(config, None)).assumptions if sentence.startswith("left out")]
+    assert said == ([f"left out: {what}"] if what else [])
+
+
 def test_rates_of_a_run(tmp_path: Path) -> None:
     study = make_study(tmp_path, lowest_rung=65_536)
     config = study.config.model_copy(update={"trials": 6, "workers": 2, "sampler": "random"})
