@@ -1,8 +1,9 @@
 """Say what the trainings of a study come to: tables, and one JSON document as the last line.
 
-    python experiments/studies/analyse.py experiments/operators [--out FILE.html] [--device cpu|cuda]
+    python experiments/studies/analyse.py experiments/operators [--out FILE.html] [--text HASH] [--device cpu|cuda]
 
-What is said is in the study's ``analysis.py``; ``--out`` writes its picture as a page.
+What is said is in the study's ``analysis.py``; ``--out`` writes its picture as a page. The text itself is not needed:
+the trainings are those of the text that is recorded, and ``--text`` says of which one if there are several.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from comparing import Analysis
-from plan import Study, read_config
+from plan import Study, read_config, recorded_folder
 from script import run_script
 from shards import Shards
 from study_results import Results, complete
@@ -24,7 +25,6 @@ from train import SHARDS_FOLDER
 from nas_search.cli.console import stdout
 from nas_search.cli.output import check_targets, write_target
 from nas_search.errors import InputError
-from nas_search.proxies.data import load_corpus
 
 ANALYSIS_FILE = "analysis.py"
 
@@ -34,9 +34,9 @@ def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     targets = check_targets([options.out] if options.out else [], (".html",))
     config = read_config(options.study)
-    corpus = load_corpus(config.data, config.tokenizer)
-    study = Study(options.study, corpus.hash, options.device)
-    results = complete(study, Shards(study.recorded / SHARDS_FOLDER))
+    shards = Shards(recorded_folder(options.study) / SHARDS_FOLDER)
+    study = Study(options.study, options.text or shards.only_text(), options.device)
+    results = complete(study, shards)
     found = load_analysis(study.folder)(results)
     console = stdout()
     console.print(config.title, style="bold")
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="the study's folder, or a config file in it")
     parser.add_argument("--out", type=Path, help="write a page with the picture")
+    parser.add_argument("--text", metavar="HASH", help="hash of the text of the trainings (default: the recorded one)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it was trained (default: cpu)")
     return parser
 

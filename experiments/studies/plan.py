@@ -145,8 +145,8 @@ class Study:
 
     @property
     def recorded(self) -> Path:
-        """The folder of what came out: ``recorded``, that of ``config-large.yaml`` is ``recorded-large``."""
-        return self.folder / self.path.stem.replace(CONFIG_FILE.stem, RECORDED)
+        """The folder of what came out."""
+        return recorded_folder(self.path)
 
     @cached_property
     def networks(self) -> dict[str, Architecture]:
@@ -213,6 +213,12 @@ def config_path(study: Path) -> Path:
     if not path.stem.startswith(CONFIG_FILE.stem):
         raise InputError(f"{study}: not a study; give its folder, or a file config*.yaml in it")
     return path
+
+
+def recorded_folder(study: Path) -> Path:
+    """Where what came out of a study is: in ``recorded``, that of ``config-large.yaml`` in ``recorded-large``."""
+    path = config_path(study)
+    return path.with_name(path.stem.replace(CONFIG_FILE.stem, RECORDED))
 
 
 def read_config(study: Path) -> StudyConfig:

@@ -71,6 +71,15 @@ class Shards:
         write_text_atomic(self.folder / f"{shard.training.name}.json", shard.model_dump_json(indent=1) + "\n")
         self._found[shard.training.name] = shard
 
+    def only_text(self) -> str:
+        """The hash of the text of all of them. Raises InputError if there is none, or more than one."""
+        texts = sorted({shard.training.corpus for shard in self._found.values()})
+        if not texts:
+            raise InputError(f"{self.folder}: no training is recorded; do them with train.py")
+        if len(texts) > 1:
+            raise InputError(f"{self.folder}: trainings on {len(texts)} texts; say which, --text {' or '.join(texts)}")
+        return texts[0]
+
     def seconds_per_token(self) -> dict[str, float]:
         """Of each architecture that was trained, the last that was."""
         return {shard.training.architecture: shard.seconds_per_token for shard in self._found.values()}

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -111,6 +112,23 @@ def test_an_ffn_takes_up_what_mixers_leave() -> None:
 # Everything that follows trains, or could.
 
 
+def is_recorded(name: str) -> bool:
+    return (FOLDER / name / "recorded" / "trainings").is_dir()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if is_recorded(name)])
+def test_what_is_recorded_is_whole_and_its_readme_has_the_figures(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (name, "search-table"):
+        shutil.copytree(FOLDER / folder, tmp_path / folder)
+    load("analyse").main([str(tmp_path / name)])
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    readme = (FOLDER / name / "README.md").read_text()
+    for found in document.get("comparisons", {}).values():
+        assert f"{found['mean']:+.4f}" in readme and f"[{found['low']:+.4f}, {found['high']:+.4f}]" in readme
+
+
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
     return load("toy_studies").toy_text(tmp_path / "text.txt")
@@ -205,6 +223,23 @@ def test_agreement_from_end_to_end(toy: Any, text: Path, tmp_path: Path, capsys:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match="losses were recorded on text other"):
         load("analyse").main([str(folder)])
+
+
+def test_trainings_on_several_texts_are_told_apart(
+    toy: Any, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = toy("operators", networks={"one": "w32 a f", "two": "w32 d f"}, comparisons=[["one", "two"]], seeds=[0])
+    with pytest.raises(InputError, match="no training is recorded"):
+        analysed(folder, capsys)
+    trained(folder)
+    one = analysed(folder, capsys)
+    text.write_text(text.read_text().replace("a", "b"))
+    trained(folder)
+    with pytest.raises(InputError, match=f"trainings on 2 texts; say which, --text .*{one['text']}"):
+        load("analyse").main([str(folder)])
+    capsys.readouterr()
+    load("analyse").main([str(folder), "--text", one["text"]])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == one
 
 
 def shards_of(folder: Path) -> dict[str, Any]:
