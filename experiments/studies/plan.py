@@ -15,6 +15,7 @@ from nas_search.errors import InputError, first_problem
 from nas_search.proxies.recipe import TrainingRecipe
 from nas_search.proxies.text_sources import EMBEDDED
 from nas_search.proxies.tokenizer import BYTES
+from nas_search.proxies.twin import TwinRule
 from nas_search.search.rungs import Ladder
 from nas_search.space.architecture import Architecture
 from nas_search.yaml_text import parse_yaml
@@ -54,6 +55,19 @@ class Arm(BaseModel):
 
     recipe: dict[str, Any] = Field(default_factory=dict)
     meta_tokens: int = Field(default=0, ge=0)
+    widths: dict[int, int] = Field(default_factory=dict)
+
+    def network(self, network: Architecture) -> Architecture:
+        """What is trained in the place of a network: its twin if there are ``widths``. Raises InputError."""
+        changed = network.model_copy(update={"meta_tokens": network.meta_tokens + self.meta_tokens})
+        if not self.widths:
+            return changed
+        if network.width not in self.widths:
+            raise InputError(f"widths: none for {network.width}, that of {network.notation}")
+        try:
+            return TwinRule(widths=self.widths, vocabulary=network.vocabulary).twin(changed)
+        except ValidationError as error:
+            raise InputError(f"widths: no twin of {network.notation}: {first_problem(error)}") from None
 
 
 class Sweep(BaseModel):
@@ -195,10 +209,8 @@ class Study:
 
     def _training(self, member: Member, seed: int, changes: dict[str, Any]) -> Training:
         arm = self.config.arms[member.arm]
-        network = self.networks[member.network]
-        network = network.model_copy(update={"meta_tokens": network.meta_tokens + arm.meta_tokens})
         return Training(
-            architecture=network.notation,
+            architecture=arm.network(self.networks[member.network]).notation,
             recipe=_recipe(self.path, {**self.config.recipe, **arm.recipe, **changes}),
             tokens=self.config.tokens,
             seed=seed,
@@ -227,14 +239,21 @@ def read_config(study: Path) -> StudyConfig:
     Raises InputError with the file and the field.
     """
     path = config_path(study)
-    fields = parse_yaml(_text(path), str(path))
-    if isinstance(fields, dict) and EXTENDS in fields:
-        base = path.with_name(str(fields.pop(EXTENDS)))
-        fields = parse_yaml(_text(base), str(base)) | fields
     try:
-        return StudyConfig.model_validate(fields)
+        return StudyConfig.model_validate(_fields(path, ()))
     except ValidationError as error:
         raise InputError(f"{path}: {first_problem(error)}") from None
+
+
+def _fields(path: Path, extending: tuple[Path, ...]) -> Any:
+    """What the file says, and what it does not, the file that it extends."""
+    fields = parse_yaml(_text(path), str(path))
+    if not isinstance(fields, dict) or EXTENDS not in fields:
+        return fields
+    base = (path.parent / str(fields.pop(EXTENDS))).resolve()
+    if base in extending:
+        raise InputError(f"{path}: extends {base.name}, which extends this file")
+    return _fields(base, (*extending, base)) | fields
 
 
 def read_networks(folder: Path, config: StudyConfig) -> dict[str, Architecture]:

@@ -30,7 +30,7 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-NAMES = ("depth-width", "operators", "weight-norm", "meta-tokens", "short-training", "equal-latency")
+NAMES = ("depth-width", "operators", "weight-norm", "meta-tokens", "short-training", "equal-latency", "twins")
 FOLDER = Path(__file__).parents[2] / "experiments"
 SIZES = ("config.yaml", "config-large.yaml")
 
@@ -61,6 +61,13 @@ def test_a_larger_size_is_recorded_beside_the_other() -> None:
     assert plan.Study(FOLDER / "operators", "hash", "cpu").recorded == small.recorded
     with pytest.raises(InputError, match=r"published\.yaml: not a study"):
         plan.read_config(FOLDER / "operators" / "published.yaml")
+
+
+def test_configs_may_not_extend_each_other(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("extends: config-large.yaml")
+    (tmp_path / "config-large.yaml").write_text("extends: config.yaml")
+    with pytest.raises(InputError, match=r"config\.yaml: extends config-large\.yaml, which extends this file"):
+        load("plan").read_config(tmp_path)
 
 
 @pytest.mark.parametrize(("size", "depth"), [("config.yaml", 6), ("config-large.yaml", 12)])
@@ -142,7 +149,12 @@ def toy(tmp_path: Path, text: Path) -> Any:
     def make(name: str, **changes: Any) -> Path:
         def change(config: dict[str, Any]) -> None:
             budgets = [64 * 2**place for place in range(len(config["tokens"]))]
-            config |= {"data": str(text), "tokens": budgets, "recipe": maker.TOY_RECIPE, "seeds": config["seeds"][:2]}
+            config |= {
+                "data": str(text),
+                "tokens": budgets,
+                "recipe": maker.TOY_RECIPE,
+                "seeds": config.get("seeds", [0])[:2],
+            }
             config.pop("parameters_within", None)
             if name == "depth-width":
                 kept = {label: notation for label, notation in config["networks"].items() if " x 64" in label}
@@ -223,6 +235,36 @@ def test_agreement_from_end_to_end(toy: Any, text: Path, tmp_path: Path, capsys:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match="losses were recorded on text other"):
         load("analyse").main([str(folder)])
+
+
+def test_twins_from_end_to_end(toy: Any, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    networks = {f"n{place}": f"w64 a f[hidden={16 * place}]" for place in range(1, 10)}
+    recorded = pd.DataFrame({"architecture": networks.values(), "bits_per_byte_32": range(9), "bits_per_byte_64": 1.0})
+    recorded["bits_per_byte_64"] += recorded.index
+    recorded["latency_ms"] = 1.0 + recorded.index
+    recorded.to_csv(tmp_path / "before.csv", index=False)
+    changes = {"networks": networks, "recorded_losses": "../before.csv", "recorded_corpus": load_corpus(str(text)).hash}
+    folder = toy("twins", extends=None, tokens=[64, 128], arms={"twins": {"widths": {64: 32}}}, **changes)
+    trained(folder)
+    document = analysed(folder, capsys)
+    shards = [json.loads(path.read_text()) for path in (folder / "recorded" / "trainings").glob("*.json")]
+    assert {shard["training"]["architecture"] for shard in shards} == {
+        notation.replace("w64", "w32") for notation in networks.values()
+    }
+    found = {
+        row["name"]: row["overall"]["tau"]["value"]
+        for row in document["agreement"]["proxies"]
+        if row["rung"] is not None
+    }
+    assert list(found) == ["twin_64", "twin_128", "bits_per_byte_32"]
+    assert found["bits_per_byte_32"] == 1.0 and found["twin_64"] < 1.0
+    assert len(document["times_fewer_parameters"]) == 9 and min(document["times_fewer_parameters"]) > 1
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    for widths, words in (({32: 16}, "widths: none for 64"), ({64: 40}, "widths: no twin of w64 a .*head_dim=32")):
+        config["arms"]["twins"]["widths"] = widths
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        with pytest.raises(InputError, match=words):
+            trained(folder)
 
 
 def test_trainings_on_several_texts_are_told_apart(
