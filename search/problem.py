@@ -16,20 +16,32 @@ from nas_search.space.genome_space import GenomeSpace
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Prospect:
-    """A member of the space with all that is known before training.
+class Prospect(Protocol):
+    """A member of the space with all that is known before training."""
 
-    ``genome`` is canonical, ``fingerprint`` tells members apart, ``figures`` are predicted, by name (those of
-    ``Goals.known``), ``scored_as`` is the twin that is trained in its place.
-    """
+    @property
+    def genome(self) -> Genome:
+        """The canonical one."""
 
-    genome: Genome
-    architecture: str
-    fingerprint: str
-    parameters: int
-    figures: dict[str, float]
-    scored_as: str | None = None
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is predicted, by name (those of ``Goals.known``)."""
+
+    @property
+    def architecture(self) -> str:
+        """What it is, in words of its space."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells members apart."""
+
+    @property
+    def parameters(self) -> int:
+        """How many it has."""
+
+    @property
+    def scored_as(self) -> str | None:
+        """The twin that is trained in its place, if one is."""
 
 
 class Members(Protocol):

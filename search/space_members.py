@@ -19,6 +19,36 @@ _KEPT = 4096
 
 
 @dataclass(frozen=True)
+class SpaceProspect:
+    """A member with its figures; the rest is found when somebody asks, since of many hundreds one is proposed."""
+
+    genome: Genome
+    figures: dict[str, float]
+    member: Architecture
+    twins: TwinRule | None
+
+    @cached_property
+    def architecture(self) -> str:
+        """The shortest of many notations."""
+        return self.member.notation
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the architecture."""
+        return fingerprint_of(self.architecture)
+
+    @property
+    def parameters(self) -> int:
+        """Those of the member, not of its twin."""
+        return self.member.parameters
+
+    @property
+    def scored_as(self) -> str | None:
+        """The notation of its twin."""
+        return None if self.twins is None else self.twins.twin(self.member).notation
+
+
+@dataclass(frozen=True)
 class SpaceMembers:
     """``predict`` gives workloads' figures by the table, ``goals`` say which are asked for and have limits.
 
@@ -35,7 +65,7 @@ class SpaceMembers:
         normal = [self.space.canonical(self.space.repair(genome)) for genome in genomes]
         architectures = [self._built(genome) for genome in normal]
         figures = self.goals.figures(architectures, self.predict)
-        return [self._prospect(*one) for one in zip(normal, architectures, figures, strict=True)]
+        return [SpaceProspect(*one, self.twins) for one in zip(normal, figures, architectures, strict=True)]
 
     def features(self, genomes: Sequence[Genome]) -> FloatArray:
         """[n, k] what :meth:`architecture_features` finds in members (canonical genomes)."""
@@ -44,17 +74,6 @@ class SpaceMembers:
     def architecture_features(self, architectures: Sequence[Architecture]) -> FloatArray:
         """[n, k] features of architectures of the space, whatever width their genomes have here."""
         return architecture_features(architectures, self.space)
-
-    def _prospect(self, genome: Genome, architecture: Architecture, figures: dict[str, float]) -> Prospect:
-        notation = architecture.notation  # found once: it is the shortest of many
-        return Prospect(
-            genome=genome,
-            architecture=notation,
-            fingerprint=fingerprint_of(notation),
-            parameters=architecture.parameters,
-            figures=figures,
-            scored_as=None if self.twins is None else self.twins.twin(architecture).notation,
-        )
 
     @cached_property
     def _built(self) -> Callable[[Genome], Architecture]:

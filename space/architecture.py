@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -118,7 +119,8 @@ class Architecture(BaseModel):
     def parameters(self) -> int:
         """Trainable numbers: embedding, meta tokens, operators with their norms, final norm, head."""
         tables = self.width * (self.vocabulary * (1 if self.tied_head else 2) + self.meta_tokens)
-        layers = sum(operator.parameters(self.width) + self.width for operator in self.operators)
+        kinds = Counter(self.operators)
+        layers = sum(count * (operator.parameters(self.width) + self.width) for operator, count in kinds.items())
         return tables + layers + self.width
 
     def flops(self, context: int = 0) -> int:

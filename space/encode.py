@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from nas_search.space.blocks import Block, build_block
+from nas_search.space.blocks import Block, block_length, build_block
 from nas_search.space.genome import Choice, FfnPolicy, StagePlan
 from nas_search.space.variants import Variants
 
@@ -31,6 +31,12 @@ def block_catalogue(
         stage = StagePlan(first, second, ratio, policy, 0)
         catalogue.setdefault(build_block(stage, ffn), stage)
     return MappingProxyType(catalogue)
+
+
+@lru_cache(maxsize=32)
+def block_lengths(ratios: tuple[str, ...], ffns: tuple[FfnPolicy, ...]) -> tuple[int, ...]:
+    """How many operators a block of :func:`block_catalogue` can have, rising."""
+    return tuple(sorted({block_length(ratio, policy) for ratio, policy in product(ratios, ffns)}))
 
 
 def variant_catalogue(sequence: Block, catalogue: Catalogue, variants: Variants) -> Catalogue:
@@ -56,20 +62,27 @@ def variant_catalogue(sequence: Block, catalogue: Catalogue, variants: Variants)
 
 
 class _Step(NamedTuple):
-    """Stages that cover the operators up to ``end``."""
+    """Stages that cover the operators up to ``end``: a block and how often, for each; no block where it is empty."""
 
     end: int
-    stages: tuple[StagePlan, ...]
+    stages: tuple[tuple[Block, int], ...]
+
+
+EMPTY: Final = ((), 0)
+"""A stage without repeats."""
 
 
 class PlanFinder:
-    """Finds stages for one sequence. ``max_repeats`` bounds the repeats of every stage."""
+    """Finds stages for one sequence.
 
-    def __init__(self, operators: Block, catalogue: Catalogue, max_repeats: int) -> None:
+    ``lengths`` are those of the catalogue's blocks, rising; ``max_repeats`` bounds the repeats of every stage.
+    """
+
+    def __init__(self, operators: Block, catalogue: Catalogue, lengths: Sequence[int], max_repeats: int) -> None:
         self.operators = operators
         self.catalogue = catalogue
         self.max_repeats = max_repeats
-        self.lengths = sorted({len(block) for block in catalogue})
+        self.lengths = lengths
         self.empty = next(iter(catalogue.values()))
 
     def find(self, stages: int, interleaved: int | None) -> tuple[StagePlan, ...] | None:
@@ -90,21 +103,21 @@ class PlanFinder:
         for step in sorted(steps, key=lambda step: -step.end):
             rest = self._search(segments, segment + 1, step.end, failed)
             if rest is not None:
-                return step.stages + rest
+                return (*(self._stage(*stage) for stage in step.stages), *rest)
         failed.add((segment, start))
         return None
 
     def _runs(self, start: int) -> Iterator[_Step]:
         """One stage from ``start`` on, from no repeats to the most that match."""
-        yield _Step(start, (self.empty,))
+        yield _Step(start, (EMPTY,))
         for block in self._blocks(start):
             for repeats in range(1, self._matches(block, start, self.max_repeats) + 1):
-                yield _Step(start + repeats * len(block), (self._stage(block, repeats),))
+                yield _Step(start + repeats * len(block), ((block, repeats),))
 
     def _pairs(self, start: int) -> Iterator[_Step]:
         """Two interleaved stages from ``start`` on; one of them may be empty."""
         for run in self._runs(start):
-            yield _Step(run.end, (*run.stages, self.empty))
+            yield _Step(run.end, (*run.stages, EMPTY))
         for first in self._blocks(start):
             for second in self._blocks(start + len(first)):
                 yield from self._alternations(start, first, second)
@@ -113,13 +126,11 @@ class PlanFinder:
         both = first + second
         for pairs in range(1, self._matches(both, start, self.max_repeats) + 1):
             end = start + pairs * len(both)
-            yield _Step(end, (self._stage(first, pairs), self._stage(second, pairs)))
+            yield _Step(end, ((first, pairs), (second, pairs)))
             for more in range(1, self._matches(first, end, self.max_repeats - pairs) + 1):
-                stages = (self._stage(first, pairs + more), self._stage(second, pairs))
-                yield _Step(end + more * len(first), stages)
+                yield _Step(end + more * len(first), ((first, pairs + more), (second, pairs)))
             for more in range(1, self._matches(second, end, self.max_repeats - pairs) + 1):
-                stages = (self._stage(first, pairs), self._stage(second, pairs + more))
-                yield _Step(end + more * len(second), stages)
+                yield _Step(end + more * len(second), ((first, pairs), (second, pairs + more)))
 
     def _blocks(self, start: int) -> Iterator[Block]:
         for length in self.lengths:
@@ -136,4 +147,4 @@ class PlanFinder:
         return count
 
     def _stage(self, block: Block, repeats: int) -> StagePlan:
-        return self.catalogue[block]._replace(repeats=repeats)
+        return self.catalogue[block]._replace(repeats=repeats) if repeats else self.empty

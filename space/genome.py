@@ -6,6 +6,7 @@ space may also let every stage choose options of its operators, such as heads or
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Choice = str | int | float | bool
@@ -68,13 +69,13 @@ def to_plan(genome: Genome, stages: int, options: int) -> Plan:
     parts = [genome[size * index : size * (index + 1)] for index in range(stages)]
     tail = genome[size * stages :]
     width = int(tail[1]) if len(tail) > 1 else None
-    return Plan(tuple(_stage(part) for part in parts), str(tail[0]), width)
+    return Plan(tuple([_stage(*part) for part in parts]), str(tail[0]), width)
 
 
-def _stage(values: Genome) -> StagePlan:
-    first, second, ratio, ffn, repeats, *options = values
+@lru_cache(maxsize=8192, typed=True)  # 1 and True are different options
+def _stage(first: Choice, second: Choice, ratio: Choice, ffn: Choice, repeats: Choice, *options: Choice) -> StagePlan:
     policy = BETWEEN if ffn == BETWEEN else int(ffn)
-    return StagePlan(str(first), str(second), str(ratio), policy, int(repeats), tuple(options))
+    return StagePlan(str(first), str(second), str(ratio), policy, int(repeats), options)
 
 
 def check_genome(genome: Genome, genes: Sequence[Gene]) -> None:

@@ -5,6 +5,7 @@ depth. So a depth is drawn first, then blocks that can reach it, then one of the
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from nas_search.space.genome import Plan
 
 # Plans drawn before the nearest depth that the last one can reach is taken instead.
 BLOCK_DRAWS = 32
+
+Ways = tuple[tuple[int, ...], ...]
 
 
 def draw_plan(
@@ -29,7 +32,7 @@ def draw_plan(
     depth = int(rng.integers(1, max_operators + 1))
     for _ in range(BLOCK_DRAWS):
         plan = draw_blocks()
-        lengths = block_lengths(plan)
+        lengths = tuple(block_lengths(plan))
         ways = count_ways(lengths, max_repeats, max_operators)
         if ways[0][depth]:
             break
@@ -38,21 +41,22 @@ def draw_plan(
     return plan.with_repeats(draw_repeats(ways, lengths, nearest, max_repeats, rng))
 
 
-def count_ways(lengths: Sequence[int], max_repeats: int, max_operators: int) -> list[list[int]]:
+@lru_cache(maxsize=8192)
+def count_ways(lengths: tuple[int, ...], max_repeats: int, max_operators: int) -> Ways:
     """``ways[k][n]``: how many repeats of stages k, k + 1, ... give exactly n operators."""
-    ways = [[1] + [0] * max_operators]
+    ways: list[tuple[int, ...]] = [(1, *[0] * max_operators)]
     for length in reversed(lengths):
         later = ways[0]
         counts = [
             sum(later[total - used] for used in range(0, min(total, max_repeats * length) + 1, length))
             for total in range(max_operators + 1)
         ]
-        ways.insert(0, counts)
-    return ways
+        ways.insert(0, tuple(counts))
+    return tuple(ways)
 
 
 def draw_repeats(
-    ways: list[list[int]], lengths: Sequence[int], total: int, max_repeats: int, rng: np.random.Generator
+    ways: Ways, lengths: Sequence[int], total: int, max_repeats: int, rng: np.random.Generator
 ) -> tuple[int, ...]:
     """One of the ``ways[0][total]`` repeats, all equally likely; ``ways`` as :func:`count_ways` gives them."""
     repeats: list[int] = []

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from nas_search.errors import InputError, first_problem
 from nas_search.space.architecture import BYTE_VOCABULARY, Architecture
 from nas_search.space.blocks import Block, arrange, build_block, fit_repeats
-from nas_search.space.encode import Catalogue, PlanFinder, block_catalogue, variant_catalogue
+from nas_search.space.encode import Catalogue, PlanFinder, block_catalogue, block_lengths, variant_catalogue
 from nas_search.space.genome import (
     NO_INTERLEAVE,
     STAGE_FIELDS,
@@ -95,20 +95,18 @@ class SearchSpace(SpaceDefinition):
 
         A genome without any block gets one of the first stage. One that decodes is left as it is.
         """
-        plan = self._plan(genome)
-        repeats = [stage.repeats for stage in plan.stages]
-        return to_genome(plan.with_repeats(fit_repeats(self._lengths(plan), repeats, self.max_operators)))
+        return to_genome(self._repaired(self._plan(genome)))
 
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
         """Change one gene, then repair; the result builds something else than ``genome`` does.
 
         Raises ValueError if no change of one gene does, as in a space with one member.
         """
-        parent = self._built(genome)
+        parent = self._built(self._plan(genome))
         for changed in one_gene_changes(genome, self.genes, rng):
-            child = self.repair(changed)
-            if self._built(child) != parent:
-                return child
+            plan = self._repaired(self._plan(changed))
+            if self._built(plan) != parent:
+                return to_genome(plan)
         raise ValueError(f"space {self.name}: no change of one gene builds anything else")
 
     def decode(self, genome: Genome, width: int | None = None) -> Architecture:
@@ -220,9 +218,14 @@ class SearchSpace(SpaceDefinition):
         repeats = [stage.repeats for stage in plan.stages]
         return arrange(blocks, repeats, self._pair(plan.interleave))
 
-    def _built(self, genome: Genome) -> tuple[Block, int | None]:
-        """What a genome builds, without the cost of an Architecture."""
-        plan = self._plan(genome)
+    def _repaired(self, plan: Plan) -> Plan:
+        """The plan itself if nothing needs repair."""
+        repeats = tuple(stage.repeats for stage in plan.stages)
+        fitted = fit_repeats(self._lengths(plan), repeats, self.max_operators)
+        return plan if fitted == repeats else plan.with_repeats(fitted)
+
+    def _built(self, plan: Plan) -> tuple[Block, int | None]:
+        """What a plan builds, without the cost of an Architecture."""
         return self._arrange(plan), plan.width
 
     def _pair(self, interleave: str) -> int | None:
@@ -235,7 +238,7 @@ class SearchSpace(SpaceDefinition):
         catalogue = self._catalogue()
         if self.options:
             catalogue = variant_catalogue(sequence, catalogue, self._variants())
-        finder = PlanFinder(sequence, catalogue, self.max_repeats)
+        finder = PlanFinder(sequence, catalogue, block_lengths(self.ratios, self.ffns), self.max_repeats)
         for interleave in sorted(self.interleave, key=lambda choice: choice != NO_INTERLEAVE):
             stages = finder.find(len(self.stages), self._pair(interleave))
             if stages is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,15 +15,27 @@ LATENCY = "prefill:1"
 """The workload that a table's latency stands for; what was really timed does not matter to a search."""
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row as a member: its choices in words, and its number."""
+
+    genome: Genome
+    architecture: str
+    fingerprint: str
+    figures: dict[str, float]
+    parameters: int = 0
+    scored_as: str | None = None
+
+
 class TableMembers:
     """Rows are told apart by their numbers. Nothing is known of their parameters, which are given as zero."""
 
     def __init__(self, space: TableSpace, latencies: FloatArray, features: FloatArray | None = None) -> None:
         """``latencies`` [rows] in milliseconds, above zero; ``features`` [rows, k] unless genes are to be those."""
         self._space = space
-        self._prospects = [
-            _prospect(row, genome, latency, space.genes)
-            for row, (genome, latency) in enumerate(zip(space.genomes, latencies.tolist(), strict=True))
+        self._rows = [
+            _row(number, genome, latency, space.genes)
+            for number, (genome, latency) in enumerate(zip(space.genomes, latencies.tolist(), strict=True))
         ]
         self._features = _features(space) if features is None else features
 
@@ -33,7 +46,7 @@ class TableMembers:
 
     def prospects(self, genomes: Sequence[Genome]) -> list[Prospect]:
         """What is known of the rows nearest to any genomes; in their order."""
-        return [self._prospects[self._space.row(self._space.repair(genome))] for genome in genomes]
+        return [self._rows[self._space.row(self._space.repair(genome))] for genome in genomes]
 
     def features(self, genomes: Sequence[Genome]) -> FloatArray:
         """[n, k] for rows' genomes: those of the table, or else from genes.
@@ -43,14 +56,9 @@ class TableMembers:
         return self._features[[self._space.row(genome) for genome in genomes]]
 
 
-def _prospect(row: int, genome: Genome, latency: float, genes: Sequence[Gene]) -> Prospect:
-    return Prospect(
-        genome=genome,
-        architecture=" ".join(f"{gene.name}={value}" for gene, value in zip(genes, genome, strict=True)),
-        fingerprint=str(row),
-        parameters=0,
-        figures={LATENCY: latency},
-    )
+def _row(number: int, genome: Genome, latency: float, genes: Sequence[Gene]) -> Row:
+    words = " ".join(f"{gene.name}={value}" for gene, value in zip(genes, genome, strict=True))
+    return Row(genome, words, str(number), {LATENCY: latency})
 
 
 def _features(space: TableSpace) -> FloatArray:

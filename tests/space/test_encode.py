@@ -3,10 +3,12 @@
 import pytest
 
 from nas_search.space.blocks import arrange, build_block
-from nas_search.space.encode import PlanFinder, block_catalogue
+from nas_search.space.encode import PlanFinder, block_catalogue, block_lengths
 from nas_search.space.genome import StagePlan
 
-CATALOGUE = block_catalogue(("d", "m2", "a"), "f", ("0:1", "1:1", "1:3"), (0, 1, 2, "between"))
+RATIOS = ("0:1", "1:1", "1:3")
+CATALOGUE = block_catalogue(("d", "m2", "a"), "f", RATIOS, (0, 1, 2, "between"))
+LENGTHS = block_lengths(RATIOS, (0, 1, 2, "between"))
 
 
 def built(stages: tuple[StagePlan, ...], interleaved: int | None) -> str:
@@ -19,6 +21,7 @@ def test_the_catalogue_has_every_block_once_and_a_stage_that_builds_it() -> None
     assert CATALOGUE[("m2", "f")].first == CATALOGUE[("m2", "f")].second == "m2"
     assert ("d", "f", "m2") in CATALOGUE
     assert ("d", "f", "m2", "m2") not in CATALOGUE
+    assert tuple(sorted({len(block) for block in CATALOGUE})) == LENGTHS
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,7 @@ def test_the_catalogue_has_every_block_once_and_a_stage_that_builds_it() -> None
     ],
 )
 def test_a_plan_that_is_found_arranges_to_the_sequence(sequence: str, stages: int, interleaved: int | None) -> None:
-    plan = PlanFinder(tuple(sequence.split()), CATALOGUE, 4).find(stages, interleaved)
+    plan = PlanFinder(tuple(sequence.split()), CATALOGUE, LENGTHS, 4).find(stages, interleaved)
     assert plan is not None
     assert built(plan, interleaved) == sequence
 
@@ -47,11 +50,11 @@ def test_a_plan_that_is_found_arranges_to_the_sequence(sequence: str, stages: in
     ],
 )
 def test_there_is_no_plan_for_what_the_stages_cannot_give(sequence: str, stages: int, interleaved: int | None) -> None:
-    assert PlanFinder(tuple(sequence.split()), CATALOGUE, 4).find(stages, interleaved) is None
+    assert PlanFinder(tuple(sequence.split()), CATALOGUE, LENGTHS, 4).find(stages, interleaved) is None
 
 
 def test_the_first_stage_covers_as_much_as_it_can_with_its_shortest_block() -> None:
-    plan = PlanFinder(("d", "f") * 4, CATALOGUE, 4).find(3, None)
+    plan = PlanFinder(("d", "f") * 4, CATALOGUE, LENGTHS, 4).find(3, None)
     assert plan is not None
     assert [stage.repeats for stage in plan] == [4, 0, 0]
     assert plan[0].ratio == "0:1"

@@ -14,12 +14,12 @@ from nas_search.space.search_space import load_space
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=3), st.integers(1, 3), st.integers(1, 12))
 def test_ways_count_what_enumeration_finds(lengths: list[int], max_repeats: int, max_operators: int) -> None:
-    ways = count_ways(lengths, max_repeats, max_operators)
+    ways = count_ways(tuple(lengths), max_repeats, max_operators)
     totals = [
         sum(length * count for length, count in zip(lengths, repeats, strict=True))
         for repeats in product(range(max_repeats + 1), repeat=len(lengths))
     ]
-    assert ways[0] == [totals.count(total) for total in range(max_operators + 1)]
+    assert list(ways[0]) == [totals.count(total) for total in range(max_operators + 1)]
 
 
 def test_all_repeats_that_reach_a_depth_are_equally_likely() -> None:

@@ -15,6 +15,7 @@ from sampler_cases import CASES, TWO, problem_of
 
 from nas_search.search.problem import FloatArray, Prospect, SearchProblem
 from nas_search.search.samplers.factory import make_sampler
+from nas_search.search.simulation.table_members import Row
 from nas_search.space.genome import Gene, Genome
 
 SampleFactory = Callable[[], BaseSampler]
@@ -53,7 +54,7 @@ class GridMembers:
     space: GridSpace
 
     def prospects(self, genomes: Sequence[Genome]) -> list[Prospect]:
-        return [Prospect(one, str(one), str(one), 1, {"decode:256": float(one[0])}) for one in genomes]
+        return [Row(one, str(one), str(one), {"decode:256": float(one[0])}) for one in genomes]
 
     def features(self, genomes: Sequence[Genome]) -> FloatArray:
         return np.log10(np.abs(np.array(genomes, dtype=np.float64)))
