@@ -120,14 +120,22 @@ def _held_out(points: LawPoints, rule: _Rule, seed: int, tick: Tick) -> HeldOut:
     out = rule.rows(points)
     rest, larger = points.take(~out), points.take(out)
     factors = varying(points)
+    nearest = _error(_nearest(rest, larger), larger.loss)
     try:
         require_identified(rest, factors)
     except InputError:
-        return HeldOut(rule=rule.name, fitted=len(rest))
+        return HeldOut(rule=rule.name, fitted=len(rest), nearest=nearest)
     problem = LawProblem.of(rest.values(factors), rest.loss)
     found = problem.coefficients(problem.fit(seed=seed, tick=tick))
     error = _error(evaluate(found, larger.values(factors)), larger.loss)
-    return HeldOut(rule=rule.name, fitted=len(rest), error=error)
+    return HeldOut(rule=rule.name, fitted=len(rest), error=error, nearest=nearest)
+
+
+def _nearest(rest: LawPoints, larger: LawPoints) -> Vector:
+    """For each of the larger rows the loss of the other that is nearest in depth, width and tokens, by ratio."""
+    known, asked = (np.log(points.values(FACTORS)) for points in (rest, larger))
+    distances = np.sum((asked[:, None] - known[None]) ** 2, axis=2)
+    return rest.loss[distances.argmin(axis=1)]
 
 
 def _error(predicted: Vector, losses: Vector) -> LawError:

@@ -80,11 +80,16 @@ class LawError(_Stored):
 
 
 class HeldOut(_Stored):
-    """The error on larger ones of a law fitted on the ``fitted`` other rows; None if these cannot tell its terms."""
+    """The error on larger ones of a law fitted on the ``fitted`` other rows; None if these cannot tell its terms.
+
+    ``nearest`` is the error without any law: if each were as that of the other rows which is nearest to it, by the
+    ratios of all factors. None where it was not recorded.
+    """
 
     rule: str
     fitted: _Count
     error: LawError | None = None
+    nearest: LawError | None = None
 
 
 class Observed(_Stored):

@@ -61,6 +61,7 @@ def test_a_law_is_printed_with_its_intervals_and_errors(nas_search: Cli, losses:
     assert "no term of tokens: 1,000,000 in every row, so what it adds is part of L0" in outcome.out
     assert "95 %, by 20 fits with random signs" in outcome.out
     assert "the largest quarter of networks by depth x width, held out: mean 0.0%, at most 0.0% (n = 3)" in outcome.out
+    assert outcome.out.count("without a law, as the nearest of these: mean ") == 1
 
 
 def test_a_law_for_machines(nas_search: Cli, losses: Path) -> None:

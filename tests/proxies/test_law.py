@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +141,19 @@ def test_held_out_losses_do_not_help_the_law_that_predicts_them() -> None:
     assert budgets.error is not None
     assert budgets.error.n == 20
     assert budgets.error.mean == pytest.approx(1 - 1 / 1.1, abs=1e-4)
+
+
+def test_beside_the_law_stands_the_error_of_the_nearest_row() -> None:
+    def law(depth: Any, width: Any) -> Any:
+        return 1.0 + 4.0 / depth + 8.0 / width
+
+    depth, width = (axis.ravel() for axis in np.meshgrid([2.0, 4.0, 8.0], [64.0, 96.0, 144.0]))
+    (cells,) = quick_law(LawPoints("made", depth, width, np.full(9, 1e6), law(depth, width))).held_out
+    # Held out: 8 x 96, which is nearest to 8 x 64, and 8 x 144, which is nearest to 4 x 144.
+    shares = [law(8, 64) / law(8, 96) - 1, law(4, 144) / law(8, 144) - 1]
+    assert cells.nearest is not None and cells.error is not None
+    assert (cells.nearest.n, cells.nearest.mean) == (2, pytest.approx(np.mean(shares)))
+    assert cells.error.mean < 0.01 * cells.nearest.mean
 
 
 def rows(*values: tuple[float, float, float]) -> Callable[[], LawPoints]:

@@ -44,7 +44,10 @@ def law_facts(law: "ScalingLaw") -> list[str]:
             if held.error is None
             else f"{held.error}, fitted on {held.fitted}"
         )
-        lines.append(f"{held.rule}, held out: {found}")
+        without = (
+            "" if held.nearest is None else f"; without a law, as the nearest of these: mean {held.nearest.mean:.1%}"
+        )
+        lines.append(f"{held.rule}, held out: {found}{without}")
     return lines
 
 
