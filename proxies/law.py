@@ -135,7 +135,8 @@ def _nearest(rest: LawPoints, larger: LawPoints) -> Vector:
     """For each of the larger rows the loss of the other that is nearest in depth, width and tokens, by ratio."""
     known, asked = (np.log(points.values(FACTORS)) for points in (rest, larger))
     distances = np.sum((asked[:, None] - known[None]) ** 2, axis=2)
-    return rest.loss[distances.argmin(axis=1)]
+    losses: Vector = rest.loss[distances.argmin(axis=1)]
+    return losses
 
 
 def _error(predicted: Vector, losses: Vector) -> LawError:
