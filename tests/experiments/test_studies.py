@@ -127,7 +127,7 @@ def has_figures(name: str) -> bool:
 def test_figures_in_a_readme_are_those_of_a_whole_study(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for folder in (name, "search-table"):
+    for folder in {name, "search-table", "short-training"}:
         shutil.copytree(FOLDER / folder, tmp_path / folder)
     load("analyse").main([str(tmp_path / name)])
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
