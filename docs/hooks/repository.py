@@ -1,7 +1,7 @@
 """Pages for the files outside ``docs`` that the documentation links to, so that its links work on the site too.
 
-A linked Markdown file becomes a page, any other file a page that shows it, and a folder stands for its README. In the
-repository all links are relative paths; here they are rewritten to where the pages are.
+A linked Markdown file becomes a page, a picture stays one, any other file becomes a page that shows it, and a folder
+stands for its README. In the repository all links are relative paths; here they are rewritten to where the pages are.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ALSO = ("SECURITY.md", "experiments/conformance/README.md", "experiments/h100/RE
 """In the navigation, whoever links to them."""
 
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?(?=\))")
+_PICTURES = (".png", ".svg")
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".sh": "bash"}
 
 
@@ -78,10 +79,12 @@ def _uri(path: str) -> str:
     """Where the page of a file is, from the site's root."""
     if path.startswith(f"{DOCS}/"):
         return path.removeprefix(f"{DOCS}/")
-    return path if path.endswith(".md") else f"{path}.md"
+    return path if path.endswith((".md", *_PICTURES)) else f"{path}.md"
 
 
 def _page(path: str, config: MkDocsConfig) -> File:
+    if path.endswith(_PICTURES):
+        return File.generated(config, path, content=(ROOT / path).read_bytes(), inclusion=InclusionLevel.NOT_IN_NAV)
     text = (ROOT / path).read_text(encoding="utf-8")
     suffix = PurePosixPath(path).suffix
     if suffix != ".md":
