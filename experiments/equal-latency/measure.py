@@ -136,8 +136,8 @@ def measured(
 ) -> list[Timed]:
     """End to end, copies of all networks in turns, in several processes. Raises RunError for one that cannot be.
 
-    One copy is not enough: where its weights happen to be in memory changes its time by a tenth and more, for as long
-    as it lives, which no interval of that copy shows.
+    One copy is not enough: copies differ by a tenth and more for as long as they live, probably by where their weights
+    are in memory, which no interval of one copy shows.
     """
     rows = [sitting(workload, device, stop, architectures) for _ in range(sittings)]
     timed = []
