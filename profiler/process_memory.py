@@ -18,6 +18,8 @@ UNKNOWN = "peak memory cannot be read on this system: it takes a Linux kernel th
 def peak_bytes(run: Callable[[], object], process: Path = PROCESS) -> int:
     """How far the process grew beyond what it had before, at most, while ``run`` was called once.
 
+    It is the whole process that is looked at: what other threads take or free meanwhile counts too.
+
     Raises InputError where the kernel does not tell.
     """
     gc.collect()
