@@ -62,7 +62,7 @@ class SpaceMembers:
 
     def prospects(self, genomes: Sequence[Genome]) -> list[Prospect]:
         """What is known of the members that any genomes, repaired, build; in their order."""
-        normal = [self.space.canonical(self.space.repair(genome)) for genome in genomes]
+        normal = [self.space.canonical(genome) for genome in genomes]
         architectures = [self._built(genome) for genome in normal]
         figures = self.goals.figures(architectures, self.predict)
         return [SpaceProspect(*one, self.twins) for one in zip(normal, figures, architectures, strict=True)]

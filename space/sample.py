@@ -4,8 +4,10 @@ Independent repeats would overflow nearly always, and the repair would then pile
 depth. So a depth is drawn first, then blocks that can reach it, then one of the ways to reach it.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -62,7 +64,7 @@ def draw_repeats(
     repeats: list[int] = []
     for length, later in zip(lengths, ways[1:], strict=True):
         weights = [later[total - count * length] if count * length <= total else 0 for count in range(max_repeats + 1)]
-        share = np.cumsum(weights) / sum(weights)
-        repeats.append(int(np.searchsorted(share, rng.random(), side="right")))
+        *sums, whole = accumulate(weights)
+        repeats.append(bisect_right([part / whole for part in sums], rng.random()))
         total -= repeats[-1] * length
     return tuple(repeats)

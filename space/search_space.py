@@ -77,10 +77,11 @@ class SearchSpace(SpaceDefinition):
     def sample(self, rng: np.random.Generator) -> Genome:
         """A random genome that decodes; the number of operators is spread evenly over 1 to ``max_operators``."""
         genes = self.genes
+        counts = [len(gene.choices) for gene in genes]
 
         def draw_blocks() -> Plan:
-            drawn = tuple(gene.choices[rng.integers(len(gene.choices))] for gene in genes)
-            return to_plan(drawn, len(self.stages), len(self.options))
+            drawn = zip(genes, rng.integers(counts), strict=True)
+            return self._spelled(tuple([gene.choices[place] for gene, place in drawn]))
 
         return to_genome(draw_plan(draw_blocks, self._lengths, self.max_repeats, self.max_operators, rng))
 
@@ -104,7 +105,7 @@ class SearchSpace(SpaceDefinition):
         """
         parent = self._built(self._plan(genome))
         for changed in one_gene_changes(genome, self.genes, rng):
-            plan = self._repaired(self._plan(changed))
+            plan = self._repaired(self._spelled(changed))
             if self._built(plan) != parent:
                 return to_genome(plan)
         raise ValueError(f"space {self.name}: no change of one gene builds anything else")
@@ -137,12 +138,10 @@ class SearchSpace(SpaceDefinition):
         return to_genome(plan)
 
     def canonical(self, genome: Genome) -> Genome:
-        """One genome for all that build the same architecture. The genome must need no repair."""
-        plan = self._plan(genome)
-        found = self._find_plan(self._arrange(plan), plan.width)
-        if found is None:
-            raise ValueError(f"genome {genome} needs repair")
-        return to_genome(found)
+        """One genome for all that, repaired, build the same architecture."""
+        plan = self._repaired(self._plan(genome))
+        # What a plan builds is found: if not as another plan, then as this one.
+        return to_genome(self._find_plan(self._arrange(plan), plan.width) or plan)
 
     def widest(self, genome: Genome, fits: Callable[[Architecture], bool]) -> Architecture | None:
         """The widest architecture of a genome without width that ``fits``, e.g. meets the latency target."""
@@ -207,14 +206,20 @@ class SearchSpace(SpaceDefinition):
 
     def _plan(self, genome: Genome) -> Plan:
         check_genome(genome, self.genes)
+        return self._spelled(genome)
+
+    def _spelled(self, genome: Genome) -> Plan:
+        """The plan of a genome that is known to be of this space."""
         return to_plan(genome, len(self.stages), len(self.options))
 
     def _lengths(self, plan: Plan) -> list[int]:
         return [len(build_block(stage, self.ffn)) for stage in plan.stages]
 
     def _arrange(self, plan: Plan) -> Block:
-        variants = self._variants()
-        blocks = [variants.block(build_block(stage, self.ffn), stage.options) for stage in plan.stages]
+        blocks = [build_block(stage, self.ffn) for stage in plan.stages]
+        if self.options:
+            variants = self._variants()
+            blocks = [variants.block(block, stage.options) for block, stage in zip(blocks, plan.stages, strict=True)]
         repeats = [stage.repeats for stage in plan.stages]
         return arrange(blocks, repeats, self._pair(plan.interleave))
 

@@ -146,7 +146,7 @@ def test_canonical_builds_the_same_and_is_idempotent(drawn: tuple[SearchSpace, G
     canonical = space.canonical(repaired)
     width = some_width(space)
     assert space.decode(canonical, width) == space.decode(repaired, width)
-    assert space.canonical(canonical) == canonical
+    assert space.canonical(canonical) == canonical == space.canonical(genome)
 
 
 def test_canonical_is_the_same_exactly_for_genomes_that_build_the_same() -> None:
