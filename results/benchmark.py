@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DASHES = ("solid", "dash", "dot")
 _BAND = 0.14
+_BOUND_COLOUR = "#8C9AB2"
 _LEVELS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.998)
 # The axis ends here: what is found completely has no place on a log scale of what is missing.
 _TOP = 0.999
@@ -34,15 +35,16 @@ def benchmark_html(result: BenchResult) -> str:
     caption = (
         "Mean over seeds of the hypervolume as a share of that of the table's true front, both up to "
         f"{figures.significant(reference['latency'])} ({setting.latency}) and {figures.significant(reference['loss'])} "
-        f"({setting.loss}); bands are 95 % bootstrap intervals of the mean."
+        f"({setting.loss}); bands are 95 % bootstrap intervals of the mean. Possible is what the best choice of so "
+        "many rows has, which nobody can know beforehand."
     )
-    drawn = picture(benchmark_figure(result.hypervolume), "benchmark-figure", caption)
+    drawn = picture(benchmark_figure(result.hypervolume, result.possible), "benchmark-figure", caption)
     heading = element("h1", f"Samplers on {result.table}")
     return page(f"nas-search: {result.table}", heading, element("p", facts), element("main", drawn))
 
 
-def benchmark_figure(hypervolume: Mapping[str, Mapping[int, Estimate]]) -> Figure:
-    """Normalised hypervolume against evaluations, one line and one band for each sampler.
+def benchmark_figure(hypervolume: Mapping[str, Mapping[int, Estimate]], possible: Mapping[int, float]) -> Figure:
+    """Normalised hypervolume against evaluations, one line and one band for each sampler, and what is possible.
 
     Both axes are logarithmic, the upright one in what is missing to 1, so that samplers differ where they are good.
     """
@@ -51,9 +53,11 @@ def benchmark_figure(hypervolume: Mapping[str, Mapping[int, Estimate]]) -> Figur
     figure = Figure(layout=layout(height=520))
     for index, (sampler, estimates) in enumerate(hypervolume.items()):
         figure.add_traces([_band(index, sampler, estimates), _line(index, sampler, estimates)])
-    evaluations = [float(budget) for estimates in hypervolume.values() for budget in estimates]
+    figure.add_trace(_bound(possible))
+    evaluations = [float(budget) for budget in possible]
     figure.update_xaxes(title_text="evaluations (log scale)", **log_axis(evaluations))
     ends = [one for estimates in hypervolume.values() for each in estimates.values() for one in (each.low, each.high)]
+    ends += possible.values()
     figure.update_yaxes(title_text="normalised hypervolume", **_upright(ends))
     return figure
 
@@ -81,6 +85,20 @@ def _line(index: int, sampler: str, estimates: Mapping[int, Estimate]) -> Scatte
         line={"color": line_colour(index), "width": 2, "dash": _DASHES[index % len(_DASHES)]},
         marker={"size": 5},
         hovertemplate="%{x}: %{customdata[0]:.4f} [%{customdata[1]:.4f}, %{customdata[2]:.4f}]",
+    )
+
+
+def _bound(possible: Mapping[int, float]) -> Scatter:
+    from plotly.graph_objects import Scatter
+
+    return Scatter(
+        x=list(possible),
+        y=[_missing(value) for value in possible.values()],
+        customdata=list(possible.values()),
+        mode="lines",
+        name="possible",
+        line={"color": _BOUND_COLOUR, "width": 1, "dash": "dot"},
+        hovertemplate="%{x}: %{customdata:.4f}",
     )
 
 

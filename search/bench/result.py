@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from nas_search.profiler.device import resolve_device
+from nas_search.search.bench.possible import possible
 from nas_search.search.bench.replayed import Replayed
 from nas_search.search.bench.scale import Scale
 from nas_search.search.bench.setting import BenchSetting, source_hash, versions
@@ -27,10 +28,10 @@ from nas_search.search.problem import FloatArray
 class BenchResult(BaseModel):
     """``hypervolume`` is normalised as :class:`Scale` says, by sampler and budget (evaluations).
 
-    ``evaluations_to_reach`` is by sampler and peer, for what the peer has at ``reach_budget``; ``differences`` are
-    those of sampler and peer, by budget, above zero where the sampler is better. ``simulated_seconds`` is the mean
-    virtual time of a search by sampler; empty without a column of costs, None for packages alone. ``front`` is the
-    number of non-dominated rows.
+    ``possible`` is what the best choice of so many rows has, by budget. ``evaluations_to_reach`` is by sampler and
+    peer, for what the peer has at ``reach_budget``; ``differences`` are those of sampler and peer, by budget, above
+    zero where the sampler is better. ``simulated_seconds`` is the mean virtual time of a search by sampler; empty
+    without a column of costs, None for packages alone. ``front`` is the number of non-dominated rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class BenchResult(BaseModel):
     workers: int
     reach_budget: int
     hypervolume: dict[str, dict[int, Estimate]]
+    possible: dict[int, float]
     evaluations_to_reach: dict[str, dict[str, int | None]]
     differences: dict[str, dict[str, dict[int, Estimate]]]
     seconds_per_proposal: dict[str, ProposalTime]
@@ -69,10 +71,12 @@ class BenchResult(BaseModel):
             for sampler, found in replays.items()
         }
         at, reach = budgets(setting.trials), min(REACH_BUDGET, setting.trials)
+        front = [where[row] for row in nondominated(where)]
+        most = possible(front, scale, setting.trials)
         return cls(
             table=table,
             rows=len(where),
-            front=len(nondominated(where)),
+            front=len(front),
             reference=dict(zip(("latency", "loss"), scale.reference, strict=True)),
             best_hypervolume=scale.best,
             setting=setting,
@@ -80,6 +84,7 @@ class BenchResult(BaseModel):
             workers=setting.workers,
             reach_budget=reach,
             hypervolume=hypervolumes(curves, at),
+            possible={budget: float(most[budget - 1]) for budget in at},
             evaluations_to_reach=evaluations_to_reach(curves, reach),
             differences=differences(curves, at),
             seconds_per_proposal={

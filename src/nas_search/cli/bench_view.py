@@ -1,6 +1,6 @@
 """How benchmarks are printed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -37,10 +37,11 @@ def print_benchmark(result: "BenchResult") -> None:
 
 
 def _hypervolumes(result: "BenchResult") -> Table:
-    table = _table("", *result.hypervolume)
-    budgets: Iterable[int] = next(iter(result.hypervolume.values()))
-    for budget in budgets:
-        table.add_row(f"{budget}", *(_estimate(estimates[budget]) for estimates in result.hypervolume.values()))
+    """The last column is what so many rows can have at most."""
+    table = _table("", *result.hypervolume, "possible")
+    for budget, possible in result.possible.items():
+        means = (_estimate(estimates[budget]) for estimates in result.hypervolume.values())
+        table.add_row(f"{budget}", *means, _share(possible))
     return table
 
 

@@ -31,6 +31,7 @@ def test_a_whole_table_is_found_in_the_end(table: Path, executors: list[InProces
         assert list(estimates) == [1, 2, 4, 8, 10, 16, 24]
         means = [estimate.mean for estimate in estimates.values()]
         assert means == sorted(means)
+        assert all(mean <= result.possible[budget] + 1e-12 for budget, mean in zip(estimates, means, strict=True))
         assert means[-1] > 0.98
     assert result.evaluations_to_reach.keys() == {"random", "evolution"}
     assert result.seconds_per_proposal["random"].n >= 48
