@@ -1,10 +1,15 @@
 """Studies of experiments/ at toy scale, and shards whose losses are made up."""
 
+import importlib
+import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
 import yaml
 
 from nas_search.search.executors.base import JobEvent, JobFinished, JobProgress
@@ -12,7 +17,7 @@ from nas_search.search.job_functions import train
 from nas_search.search.jobs import Job, run_job
 from nas_search.space.architecture import Architecture
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 TOY_RECIPE = {"sequence_length": 8, "batch": 2, "warmup_tokens": 0, "validation_tokens": 64}
 
 
@@ -60,3 +65,30 @@ def copied(name: str, target: Path, change: Callable[[dict[str, Any]], None]) ->
 def tiny(notation: str) -> str:
     """The first two operators, as narrow as they get."""
     return Architecture(width=32, operators=Architecture.parse(notation).operators[:2]).notation
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def trained(folder: Path, *options: str, stop_at: int | None = None) -> None:
+    executor = partial(InlineExecutor, stop_at=stop_at)
+    load("train").main([str(folder), "--work", str(folder.parent / "work"), *options], executor)
+
+
+def analysed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    out = folder.parent / "page.html"
+    load("analyse").main([str(folder), "--out", str(out)])
+    assert out.read_text().startswith("<!doctype html>")
+    document: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return document
+
+
+def shards_of(folder: Path) -> dict[str, Any]:
+    """What was scored, without what differs from time to time."""
+    found = {}
+    for path in (folder / "recorded" / "trainings").glob("*.json"):
+        document = json.loads(path.read_text())
+        found[path.stem] = [score["bits_per_byte"] for score in document["scores"]]
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
+from toy_studies import EXPERIMENTS, copied, load, toy_text
 
 from nas_search.errors import InputError
 from nas_search.proxies.data import load_corpus
@@ -20,27 +21,15 @@ Loss = Callable[[Any, int], float]
 """Of a training and a number of tokens."""
 
 
-@pytest.fixture(autouse=True)
-def studies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments" / "studies")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def load(name: str) -> ModuleType:
-    return importlib.import_module(name)
-
-
 @pytest.fixture
 def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     """What the analysis of a study, whole but for its text, says of losses that are made up."""
-    maker = load("toy_studies")
 
     def say(name: str, loss: Loss, **changes: Any) -> dict[str, Any]:
-        text = str(maker.toy_text(tmp_path / "text.txt"))
+        text = str(toy_text(tmp_path / "text.txt"))
         corpus = load_corpus(text).hash
         changes = {key: corpus if value == "its hash" else value for key, value in changes.items()}
-        folder = maker.copied(name, tmp_path, lambda config: config.update(data=text, **changes))
+        folder = copied(name, tmp_path, lambda config: config.update(data=text, **changes))
         if "networks_file" in changes:
             (folder / changes["networks_file"]).write_text((tmp_path / "networks.yaml").read_text())
         record(folder, corpus, loss)
@@ -80,7 +69,7 @@ def test_a_known_law_is_recovered(said: Callable[..., dict[str, Any]], tmp_path:
         exact = 1.5 + 0.8 * network.depth**-0.7 + 20 * network.width**-0.9 + 300 * tokens**-0.5
         return exact * (1 + 0.001 * noise(number(training), tokens))
 
-    before = load("toy_studies").EXPERIMENTS / "search-table" / "recorded" / "latencies.parquet"
+    before = EXPERIMENTS / "search-table" / "recorded" / "latencies.parquet"
     found = said("depth-width", loss, latency={"table": str(before), "workload": "decode:256"})
     coefficients = found["law"]["coefficients"]
     for name, truth in {"L0": 1.5, "alpha": 0.7, "beta": 0.9, "gamma": 0.5}.items():
@@ -114,7 +103,7 @@ def test_operators_that_differ_are_told_apart_and_others_are_not(said: Callable[
 
 
 def test_the_order_of_the_paper_is_recognised() -> None:
-    analysis = load("analyse").load_analysis(load("toy_studies").EXPERIMENTS / "operators")
+    analysis = load("analyse").load_analysis(EXPERIMENTS / "operators")
     agreement = analysis.__globals__["rank_agreement"]
     published = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 4.0}
     assert agreement({name: 2 * value for name, value in published.items()}, published)["tau"] == pytest.approx(1)
@@ -152,7 +141,7 @@ def test_learning_rates_are_chosen_by_a_seed_that_is_not_reported(said: Callable
 
 
 def test_a_sweep_in_which_nothing_works(tmp_path: Path) -> None:
-    study = load("plan").Study(load("toy_studies").EXPERIMENTS / "weight-norm", "hash", "cpu")
+    study = load("plan").Study(EXPERIMENTS / "weight-norm", "hash", "cpu")
     with pytest.raises(InputError, match="attention without: no learning rate of the sweep works"):
         list(study.trainings(lambda training: float("inf")))
 
@@ -160,8 +149,7 @@ def test_a_sweep_in_which_nothing_works(tmp_path: Path) -> None:
 def test_short_trainings_that_rank_exactly_and_that_rank_at_random(
     said: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    maker = load("toy_studies")
-    networks = load("plan").Study(maker.EXPERIMENTS / "short-training", "hash", "cpu").networks.values()
+    networks = load("plan").Study(EXPERIMENTS / "short-training", "hash", "cpu").networks.values()
     at_random = np.random.default_rng(0).permutation(len(networks))
     quality = {network.notation: place for place, network in enumerate(networks)}
     before = pd.DataFrame({"architecture": list(quality), "bits_per_byte_1000": at_random})
@@ -196,7 +184,7 @@ def test_a_winner_and_its_equals(said: Callable[..., dict[str, Any]], tmp_path: 
 
 
 def load_measure() -> ModuleType:
-    path = load("toy_studies").EXPERIMENTS / "equal-latency" / "measure.py"
+    path = EXPERIMENTS / "equal-latency" / "measure.py"
     spec = importlib.util.spec_from_file_location("measure_equal_latency", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -265,8 +253,8 @@ def test_p_values_stand_for_all_comparisons() -> None:
 
 
 def test_claims_of_equal_parameters_are_checked(tmp_path: Path) -> None:
-    maker, plan = load("toy_studies"), load("plan")
+    plan = load("plan")
     networks = {"one": "w32 a f", "two": "w64 a f"}
-    folder = maker.copied("operators", tmp_path, lambda config: config.update(networks=networks, comparisons=[]))
+    folder = copied("operators", tmp_path, lambda config: config.update(networks=networks, comparisons=[]))
     with pytest.raises(InputError, match="parameters differ by more than 2%"):
         load("study_results").check_parameters(plan.Study(folder, "hash", "cpu"))
