@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from nas_search.errors import InputError
 from nas_search.files import write_text_atomic
@@ -330,3 +331,16 @@ def essence(study: Any) -> list[tuple[Any, ...]]:
         )
         for r in study.records()
     ]
+
+
+def executor_with(**functions: Any) -> Any:
+    """Makes executors in this process with other job functions."""
+    return lambda run_dir, workers: InlineExecutor(run_dir, workers, functions=FAKES | functions)
+
+
+def few_members(bench: Bench, widths: list[int]) -> Path:
+    """A space with one member for each width."""
+    changes = {"mixers": ["a"], "ratios": ["0:1"], "ffns": [0], "max_repeats": 1, "max_operators": 1, "widths": widths}
+    path = bench.folder / "few.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load((bench.folder / "gene.yaml").read_text()) | changes))
+    return path

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_fakes import FAKES, Bench, InlineExecutor, Recorder, essence, fake_accuracy, fake_loss, fake_recall
+from search_fakes import (
+    Bench,
+    InlineExecutor,
+    Recorder,
+    essence,
+    executor_with,
+    fake_accuracy,
+    fake_loss,
+    fake_recall,
+)
 from test_resume import die_at_write, in_child, same_results
 
 from nas_search.errors import InputError
@@ -31,10 +40,6 @@ def accuracies(record: TrialRecord, task: str, seeds: range) -> tuple[float, ...
 def jobs_of(bench: Bench, name: str, pattern: str) -> set[str]:
     """The fingerprints with jobs of a kind."""
     return {path.name.split("-")[0] for path in (bench.folder / name / "jobs").glob(pattern)}
-
-
-def executor_with(**functions: Any) -> Any:
-    return lambda run_dir, workers: InlineExecutor(run_dir, workers, functions=FAKES | functions)
 
 
 def forgetful(arguments: Mapping[str, Any], run_dir: Path, progress: Progress) -> dict[str, Any]:

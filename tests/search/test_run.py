@@ -1,26 +1,15 @@
 """Whole searches, with training by formula."""
 
-import errno
-import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from search_fakes import FAKES, Bench, FakeTable, InlineExecutor, Recorder, essence, failing_train, fake_train
+from search_fakes import Bench, FakeTable, InlineExecutor, Recorder, essence, few_members
 
-from nas_search.errors import InputError, RunError
-from nas_search.search.front import nondominated
-from nas_search.search.journal_file import JournalFile
 from nas_search.search.ledger import EXHAUSTED_AFTER
-from nas_search.search.lock import RunLock
 from nas_search.search.samplers.names import sampler_names
 from nas_search.search.study import Study
-
-
-def executor_with(**functions: Any) -> Any:
-    return lambda run_dir, workers: InlineExecutor(run_dir, workers, functions=FAKES | functions)
 
 
 @pytest.mark.parametrize("sampler", [name for name in sampler_names() if name != "gp"])
@@ -69,103 +58,6 @@ def test_a_finished_run_goes_on_with_more_trials(bench: Bench) -> None:
     assert essence(bench.run("run", trials=9)) == essence(bench.run("straight", trials=9))
 
 
-def test_candidates_over_the_limit_cost_proposals_but_no_training(bench: Bench) -> None:
-    study = bench.run("run", latency_budget="0.5ms", trials=6, sampler="random")
-    slow = [record for record in study.records() if record.state == "over_limit"]
-    assert slow and all(record.latency_ms > 0.5 and record.rung_scores == () for record in slow)
-    assert all(record.latency_ms <= 0.5 for record in study.records() if record.trained)
-    jobs = {path.name.split("-")[0] for path in (bench.folder / "run" / "jobs").glob("*-rung0.json")}
-    assert jobs == {record.fingerprint for record in study.records() if record.trained}
-
-
-THREE: dict[str, Any] = {
-    "objectives": ["loss", "throughput:2048"],
-    "limits": ["memory:64<=0.25MiB", "prefill:64<=0.8ms"],
-}
-
-
-def test_three_objectives_and_two_limits(bench: Bench) -> None:
-    observer = Recorder()
-    study = bench.run("run", observer=observer, trials=16, table=None, sampler="random", **THREE)
-    records = study.records()
-    names = ["decode:64", "throughput:2048", "memory:64", "prefill:64"]
-    assert all(list(record.figures) == names for record in records)
-    assert all(record.latency_ms == record.figures["decode:64"] for record in records)
-    over = [r for r in records if r.figures["memory:64"] > 0.25 or r.figures["prefill:64"] > 0.8]
-    assert over and [record for record in records if record.state == "over_limit"] == over
-    assert sum(record.trained for record in records) == 16
-    front = study.front()
-    assert len(front) > len(nondominated([study.goals.point(record)[:2] for record in front]))
-    confirmed = [record for record in front if record.confirmed]
-    assert len(confirmed) == 4
-    for record in confirmed:
-        assert record.measured("throughput:2048").value == pytest.approx(1.05 * record.figures["throughput:2048"])
-        assert record.measured("memory:64").unit == "MiB"
-    assert observer.steps["confirm"] == dict(observer.phases)["confirm"] == 4 + 4 * 2
-    winner = study.winner()
-    assert winner is not None and winner.measured("memory:64").value <= 0.25
-    assert study.hypervolume() > 0
-
-
-def test_one_table_is_recorded_for_all_workloads(bench: Bench) -> None:
-    asked: list[list[str]] = []
-
-    def record(arguments: Any, run_dir: Path, progress: Any) -> Any:
-        asked.append(arguments["workloads"])
-        return FAKES["record_table"](arguments, run_dir, progress)
-
-    bench.run("run", executor_with(record_table=record), table=None, trials=1, **THREE)
-    assert asked == [["decode:64", "throughput:2048", "memory:64", "prefill:64"]]
-
-
-@pytest.mark.parametrize("sampler", [name for name in sampler_names() if name != "gp"])
-def test_every_sampler_resumes_with_three_objectives(bench: Bench, sampler: str) -> None:
-    bench.run("run", sampler=sampler, trials=6, **THREE)
-    again = bench.run("run", sampler=sampler, trials=14, **THREE)
-    assert essence(again) == essence(bench.run("straight", sampler=sampler, trials=14, **THREE))
-    assert sum(record.trained for record in again.records()) == 14
-
-
-def test_a_candidate_is_only_stopped_if_one_of_the_top_rung_is_as_good_in_everything_known(bench: Bench) -> None:
-    records = bench.run("run", trials=24, sampler="random", objectives=["loss", "parameters"]).records()
-    stopped = [record for record in records if record.state == "stopped"]
-    assert stopped
-    for record in stopped:
-        earlier = [other for other in records[: record.proposal_index] if other.state == "complete"]
-        assert any(all(other.figures[name] <= value for name, value in record.figures.items()) for other in earlier)
-
-
-def test_limits_that_nothing_keeps_end_the_run_with_a_note(bench: Bench) -> None:
-    observer = Recorder()
-    study = bench.run("run", observer=observer, trials=2, limits=["parameters<=10"])
-    assert {record.state for record in study.records()} <= {"over_limit", "duplicate"}
-    assert study.winner() is None
-    count = len(study.records())
-    assert f"none of {count} proposals is within the limits (parameters<=10): nothing was trained" in observer.notes
-
-
-def test_derived_widths_keep_all_limits(bench: Bench) -> None:
-    fields = {"space": str(bench.folder / "derived.yaml"), "sampler": "random", "trials": 8}
-    study = bench.run("run", limits=["parameters<=50K"], **fields)
-    assert all(record.parameters <= 50_000 for record in study.records() if record.trained)
-    assert len({record.architecture.split()[0] for record in study.records() if record.trained}) > 1
-
-
-def test_proposals_are_limited(bench: Bench) -> None:
-    study = bench.run("run", latency_budget="1.0x", trials=3, proposals=7)
-    assert len(study.records()) == 7
-
-
-def test_derived_widths_are_the_widest_within_the_limit(bench: Bench) -> None:
-    study = bench.run("run", space=str(bench.folder / "derived.yaml"), latency_budget="0.8ms", trials=6)
-    trained = [record for record in study.records() if record.trained]
-    assert len(trained) == 6
-    for record in trained:
-        width = int(record.architecture.split()[0][1:])
-        wider = {32: 64, 64: 96}.get(width)
-        assert wider is None or record.latency_ms / width * wider > 0.8
-
-
 def test_stopped_trials_never_enter_the_front(bench: Bench) -> None:
     study = bench.run("run", sampler="random", trials=24)
     states = {record.state for record in study.records()}
@@ -176,14 +68,6 @@ def test_stopped_trials_never_enter_the_front(bench: Bench) -> None:
     assert all(record.extrapolated and record.bits_per_byte < record.rung_scores[-1] for record in stopped)
     assert all(record.loss_sd > 0 for record in stopped)
     assert all(record.loss_sd is None for record in study.records() if record.state == "complete")
-
-
-def few_members(bench: Bench, widths: list[int]) -> Path:
-    """A space with one member for each width."""
-    changes = {"mixers": ["a"], "ratios": ["0:1"], "ffns": [0], "max_repeats": 1, "max_operators": 1, "widths": widths}
-    path = bench.folder / "few.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load((bench.folder / "gene.yaml").read_text()) | changes))
-    return path
 
 
 def test_a_space_with_few_members_ends_in_duplicates_and_trains_none_twice(bench: Bench) -> None:
@@ -215,86 +99,6 @@ def test_a_duplicate_of_a_running_trial_waits_for_it(bench: Bench) -> None:
         }
 
 
-def test_a_duplicate_of_a_failed_trial_fails(bench: Bench) -> None:
-    space = few_members(bench, widths=[32])
-    observer = Recorder()
-    study = bench.run("run", executor_with(train=failing_train), observer, space=str(space), trials=2)
-    assert {record.state for record in study.records()} == {"failed", "duplicate"}
-    assert study.records()[1].reason == "trial 0 failed: loss not finite at step 3"
-    assert study.front() == [] and study.winner() is None
-    assert "no trial reached the top rung: nothing to confirm" in observer.notes
-
-
-def test_failures_have_a_reason_and_do_not_end_the_search(bench: Bench) -> None:
-    study = bench.run("run", executor_with(train=failing_train), trials=12, sampler="random")
-    failed = [record for record in study.records() if record.state == "failed"]
-    assert failed and all(record.reason == "loss not finite at step 3" for record in failed)
-    assert any(record.state == "complete" for record in study.records())
-    assert all(record.state != "failed" for record in study.front())
-
-
-def test_a_job_that_raises_fails_its_trial_only(bench: Bench) -> None:
-    def memory_runs_out(arguments: Any, run_dir: Path, progress: Any) -> Any:
-        if arguments["architecture"].startswith("w96"):
-            raise MemoryError
-        return fake_train(arguments, run_dir, progress)
-
-    study = bench.run("run", executor_with(train=memory_runs_out), trials=10, sampler="random")
-    reasons = {record.reason for record in study.records() if record.architecture.startswith("w96")}
-    assert reasons == {"out of memory"}
-
-
-def test_disk_full_in_a_worker_ends_the_run_and_the_study_goes_on_later(bench: Bench) -> None:
-    calls = []
-
-    def full(arguments: Any, run_dir: Path, progress: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 4:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return fake_train(arguments, run_dir, progress)
-
-    with pytest.raises(RunError, match="disk full"):
-        bench.run("run", executor_with(train=full))
-    assert essence(bench.run("run")) == essence(bench.run("straight"))
-
-
-def test_disk_full_in_the_driver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, calls = JournalFile.append_logs, []
-
-    def full(self: JournalFile, logs: list[dict[str, Any]]) -> None:
-        calls.append(1)
-        if len(calls) < 30:
-            return original(self, logs)
-        with Path(self._path).open("ab") as file:
-            file.write(json.dumps(logs[0]).encode()[:20])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(JournalFile, "append_logs", full)
-        with pytest.raises(RunError, match="disk full"):
-            bench.run("run")
-    assert essence(bench.run("run")) == essence(bench.run("straight"))
-
-
-def test_interrupting_stops_the_workers_and_keeps_the_study(bench: Bench) -> None:
-    class Interrupted(InlineExecutor):
-        def wait(self, timeout_seconds: float) -> Any:
-            if len(self.done) == 3:
-                raise KeyboardInterrupt
-            return super().wait(timeout_seconds)
-
-    made: list[Interrupted] = []
-
-    def make(run_dir: Path, workers: int) -> Interrupted:
-        made.append(Interrupted(run_dir, workers))
-        return made[-1]
-
-    with pytest.raises(KeyboardInterrupt):
-        bench.run("run", make)
-    assert made[0].closed
-    assert essence(bench.run("run")) == essence(bench.run("straight"))
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_two_workers_that_finish_in_any_order_find_the_same_if_deterministic(bench: Bench, seed: int) -> None:
     fields = {"workers": 2, "deterministic": True, "trials": 12, "latency_budget": "0.9ms"}
@@ -321,104 +125,6 @@ def test_the_seed_matters(bench: Bench) -> None:
     assert essence(bench.run("one")) != essence(bench.run("two", seed=1))
 
 
-BAD = {
-    "device": ({"device": "abacus"}, "abacus"),
-    "space": ({"space": "cpuu"}, "cpuu"),
-    "sampler": ({"sampler": "evolutoin"}, "did you mean 'evolution'"),
-    "option": ({"sampler": "tpe", "sampler_options": {"population": 3}}, "population"),
-    "workload": ({"workload": "decode:x"}, "decode:x"),
-    "objective": ({"objectives": ["loss", "sped"]}, "objective 'sped'"),
-    "limit": ({"limits": ["memory:64<=2ms"]}, "limit 'memory:64<=2ms'"),
-    "budget form": ({"latency_budget": "soon"}, "soon"),
-    "budget": ({"latency_budget": "0.001ms"}, "the fastest is w32 a with 0.096 ms/token"),
-    "text": ({"data": "/nowhere.txt"}, "nowhere"),
-    "table": ({"table": "/nowhere.parquet"}, "nowhere"),
-    "rungs": ({"recipe": {"warmup_tokens": 1_000_000}}, "warm-up"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_input_leaves_no_directory(bench: Bench, name: str) -> None:
-    fields, message = BAD[name]
-    with pytest.raises(InputError, match=message) as error:
-        bench.run("run", **fields)
-    assert "\n" not in str(error.value)
-    assert not (bench.folder / "run").exists()
-
-
-def test_a_table_of_another_device_is_refused(bench: Bench) -> None:
-    FakeTable.of(bench.space(), device_id="cpu-elsewhere").save(bench.folder / "other.parquet")
-    with pytest.raises(InputError, match="cpu-elsewhere"):
-        bench.run("run", table=bench.folder / "other.parquet")
-    assert not (bench.folder / "run").exists()
-
-
-def test_a_table_recorded_for_an_impossible_budget_is_kept(bench: Bench) -> None:
-    with pytest.raises(InputError, match="--table") as error:
-        bench.run("run", table=None, latency_budget="0.001ms")
-    kept = str(error.value).split("--table ")[1].split()[0]
-    assert FakeTable.load(Path(kept)).hash == FakeTable.load(bench.table).hash
-    assert not (bench.folder / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("field", "changed"),
-    [
-        ("seed", 3),
-        ("sampler", "random"),
-        ("latency_budget", "3x"),
-        ("limits", ["parameters<=1M"]),
-        ("tokens", 9 * 20_000),
-        ("confirm_seeds", 1),
-    ],
-)
-def test_another_configuration_does_not_resume(bench: Bench, field: str, changed: Any) -> None:
-    options = {"sampler_options": {}}
-    bench.run("run", trials=2, **options)
-    before = (bench.folder / "run" / "config.yaml").read_bytes()
-    with pytest.raises(InputError, match=f"begun with {field}"):
-        bench.run("run", trials=2, **options, **{field: changed})
-    assert (bench.folder / "run" / "config.yaml").read_bytes() == before
-
-
-def test_another_text_space_or_table_does_not_resume(bench: Bench) -> None:
-    bench.run("run", trials=2)
-    text = bench.text.read_text()
-    bench.text.write_text(text + "more")
-    with pytest.raises(InputError, match="corpus"):
-        bench.run("run", trials=2)
-    bench.text.write_text(text)
-    FakeTable.of(bench.space(), scale=2.0).save(bench.table)
-    with pytest.raises(InputError, match=r"given\.parquet"):
-        bench.run("run", trials=2)
-    FakeTable.of(bench.space()).save(bench.table)
-    space = bench.folder / "gene.yaml"
-    space.write_text(space.read_text().replace("max_repeats: 3", "max_repeats: 4"))
-    with pytest.raises(InputError, match="another space"):
-        bench.run("run", trials=2)
-
-
-def test_the_given_table_may_be_gone_when_a_run_goes_on(bench: Bench) -> None:
-    before = bench.run("run", trials=2)
-    bench.table.unlink()
-    assert essence(bench.run("run", trials=2)) == essence(before)
-
-
-def test_two_at_once_in_one_directory_is_an_error(bench: Bench) -> None:
-    (bench.folder / "run").mkdir()
-    with RunLock(bench.folder / "run" / "run.lock"), pytest.raises(InputError, match="another search is running"):
-        bench.run("run")
-
-
-def test_a_folder_with_something_else_is_not_touched(bench: Bench) -> None:
-    other = bench.folder / "run"
-    other.mkdir()
-    (other / "thesis.tex").write_text("dear reader")
-    with pytest.raises(InputError, match="not empty"):
-        bench.run("run")
-    assert [path.name for path in other.iterdir()] == ["thesis.tex"]
-
-
 def test_checkpoints_of_told_trials_are_gone_and_confirmed_weights_stay(bench: Bench) -> None:
     study = bench.run("run")
     left = list((bench.folder / "run" / "checkpoints").iterdir())
@@ -426,13 +132,6 @@ def test_checkpoints_of_told_trials_are_gone_and_confirmed_weights_stay(bench: B
     assert sorted(f"checkpoints/{path.name}" for path in left) == sorted(confirmed)
     weights = study.winner_weights()
     assert weights is not None and weights.exists()
-
-
-def test_budget_of_an_architecture(bench: Bench) -> None:
-    study = bench.run("known", latency_budget="w64 a m2", trials=2)
-    assert study.limit_ms == pytest.approx(0.064 * (2 + 1 + 2))
-    measured = bench.run("measured", latency_budget="w64 swa[window=8] f", trials=2)
-    assert measured.limit_ms == 0.5
 
 
 def test_study_can_be_read_while_it_runs(bench: Bench) -> None:
