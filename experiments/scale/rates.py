@@ -32,7 +32,7 @@ DRIVER_HEAD = """\
 # Seconds of a latency table for each operator and width, and of measuring a network: one default search.
 # The sampler gp: experiments/benchmarks/proposal_time.py.
 """
-GP = {50: 0.585, 100: 0.688, 200: 1.303, 500: 3.109}
+GP = {50: 0.722, 100: 0.873, 200: 1.675, 500: 3.976}
 """CPU seconds of a proposal of Optuna's Gaussian process, by trials (experiments/benchmarks/README.md)."""
 
 
