@@ -28,6 +28,3 @@ class GenomeSpace(Protocol):
 
     def repair(self, genome: Genome) -> Genome:
         """A member for any choice of genes; a member is left as it is."""
-
-    def canonical(self, genome: Genome) -> Genome:
-        """The one member that stands for all which build the same as the member ``genome``."""

@@ -71,6 +71,7 @@ class SearchSpace(SpaceDefinition):
     def members(self) -> Iterator[Genome]:
         """All members, one genome for each architecture, in the order of their genes' choices: the last gene first."""
         for genome in product(*(gene.choices for gene in self.genes)):
+            # What needs repair is told faster than what is canonical.
             if self.repair(genome) == genome == self.canonical(genome):
                 yield genome
 
@@ -140,8 +141,9 @@ class SearchSpace(SpaceDefinition):
     def canonical(self, genome: Genome) -> Genome:
         """One genome for all that, repaired, build the same architecture."""
         plan = self._repaired(self._plan(genome))
-        # What a plan builds is found: if not as another plan, then as this one.
-        return to_genome(self._find_plan(self._arrange(plan), plan.width) or plan)
+        found = self._find_plan(self._arrange(plan), plan.width)
+        assert found is not None  # this plan gives the sequence, if no other does
+        return to_genome(found)
 
     def widest(self, genome: Genome, fits: Callable[[Architecture], bool]) -> Architecture | None:
         """The widest architecture of a genome without width that ``fits``, e.g. meets the latency target."""

@@ -11,7 +11,7 @@ from nas_search.search.front import Point
 from nas_search.search.problem import FloatArray
 
 
-def possible(front: Sequence[Point], scale: Scale, length: int) -> FloatArray:
+def most_possible(front: Sequence[Point], scale: Scale, length: int) -> FloatArray:
     """[length] normalised hypervolume of the best 1, 2, ... of a table's front (latency, loss), rising in latency.
 
     By dynamic programming from the fastest member on: each chosen one adds what it dominates up to the next one
@@ -24,7 +24,7 @@ def possible(front: Sequence[Point], scale: Scale, length: int) -> FloatArray:
     last = (scale.reference[0] - latencies) * heights
     left = np.zeros(len(front))
     values = []
-    for _ in range(length):
+    for _ in range(min(length, len(front))):
         values.append(float((left + last).max()))
         left = np.maximum(left, (left[:, None] + between).max(axis=0))
-    return np.array(values) / scale.best
+    return np.array(values + values[-1:] * (length - len(values))) / scale.best

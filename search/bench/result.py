@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from nas_search.profiler.device import resolve_device
-from nas_search.search.bench.possible import possible
+from nas_search.search.bench.possible import most_possible
 from nas_search.search.bench.replayed import Replayed
 from nas_search.search.bench.scale import Scale
 from nas_search.search.bench.setting import BenchSetting, source_hash, versions
@@ -72,7 +72,7 @@ class BenchResult(BaseModel):
         }
         at, reach = budgets(setting.trials), min(REACH_BUDGET, setting.trials)
         front = [where[row] for row in nondominated(where)]
-        most = possible(front, scale, setting.trials)
+        most = most_possible(front, scale, setting.trials)
         return cls(
             table=table,
             rows=len(where),

@@ -70,10 +70,6 @@ class TableSpace:
         near = np.flatnonzero(distances == distances.min())
         return self.genomes[int(near[self._ranks_apart(genome, near).argmin()])]
 
-    def canonical(self, genome: Genome) -> Genome:
-        """The genome itself: no two rows are the same."""
-        return genome
-
     def _nearest_others(self, genome: Genome) -> _Rows:
         distances = self._distances(genome)
         others = np.flatnonzero(distances > 0)
@@ -86,7 +82,7 @@ class TableSpace:
     def _distances(self, genome: Genome) -> _Counts:
         """[rows] in how many genes each differs from ``genome``.
 
-        Counted in the smallest numbers that do: replays ask for hundreds of times the rows at every proposal.
+        Counted in the smallest numbers that do: a proposal asks for them hundreds of times.
         """
         differs = self.ranks != self._ranks_of(genome)[:, None]
         distances: _Counts = np.add.reduce(differs, axis=0, dtype=self._count)

@@ -15,6 +15,7 @@ Cli = Callable[..., Any]
 COLUMNS = ("--genes", "width,depth,kind", "--loss", "bits", "--latency", "ms")
 KEYS = {
     "hypervolume",
+    "possible",
     "evaluations_to_reach",
     "differences",
     "seconds_per_proposal",

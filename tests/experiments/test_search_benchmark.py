@@ -1,5 +1,7 @@
 """The tables of experiments/search-benchmark, and the script that runs them all."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -50,3 +52,24 @@ def test_the_script_refuses_what_it_does_not_know(arguments: list[str], tmp_path
     assert done.returncode == 2
     assert done.stderr.startswith("run.sh: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_of_the_readme_are_those_of_the_records() -> None:
+    """Of the section in which every figure has a record: Optuna's Gaussian process, held against ours."""
+    section = (FOLDER / "README.md").read_text().split("### Optuna's Gaussian process")[1]
+    rows = re.findall(r"^\|(.*?)\| (`bayes`|`optuna-gp`|possible) \|(.*)\|$", section, re.MULTILINE)
+    assert len(rows) == 5 * 3
+    table = ""
+    for name, sampler, cells in rows:
+        table = name.strip(" `") or table
+        record = json.loads((FOLDER / "recorded" / f"{table}-gp.json").read_text())
+        assert (record["n_seeds"], record["setting"]["trials"]) == (20, 100)
+        found = record["possible"] if sampler == "possible" else record["hypervolume"][sampler.strip("`")]
+        expected = [_written(found[budget]) for budget in ("10", "16", "25", "35", "50", "100")]
+        assert [cell.strip() for cell in cells.split("|")] == expected, (table, sampler)
+
+
+def _written(found: float | dict[str, float]) -> str:
+    if isinstance(found, float):
+        return f"{found:.3f}"
+    return "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**found)

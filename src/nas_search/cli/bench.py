@@ -59,8 +59,9 @@ def search(
 
     The normalised hypervolume is that of latency and loss, as they are and not in logarithms, divided by that of the
     table's true front. The reference point is the worst latency and the worst loss of the table, each moved on by a
-    tenth of its range over the table. Budgets are evaluations: trials that were trained. Intervals are 95 % percentile
-    bootstraps of the mean over seeds, those of differences paired by seed.
+    tenth of its range over the table. Possible is what the best choice of so many rows has. Budgets are evaluations:
+    trials that were trained. Intervals are 95 % percentile bootstraps of the mean over seeds, those of differences
+    paired by seed.
     """
     from nas_search.search.bench.run import run_benchmark
     from nas_search.search.bench.setting import BenchSetting

@@ -25,7 +25,10 @@ def print_benchmark(result: "BenchResult") -> None:
     )
     console.print(f"{result.n_seeds} seeds, simulated workers: {result.workers}; {result.device}\n", markup=False)
     parts = (
-        ("normalised hypervolume by evaluations: mean over seeds [95 % interval]", _hypervolumes(result)),
+        (
+            "normalised hypervolume by evaluations: mean over seeds [95 % interval], and the most that is possible",
+            _hypervolumes(result),
+        ),
         (f"evaluations to reach what a peer (column) has at {result.reach_budget}", _reached(result)),
         ("evaluations at which the 95 % interval of the paired difference excludes zero", _compared(result)),
         ("thinking, ms per proposal", _times(result)),

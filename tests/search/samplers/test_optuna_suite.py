@@ -43,9 +43,6 @@ class GridSpace:
     def repair(self, genome: Genome) -> Genome:
         return genome
 
-    def canonical(self, genome: Genome) -> Genome:
-        return genome
-
 
 @dataclass(frozen=True)
 class GridMembers:
