@@ -54,7 +54,7 @@ def check_table(
     measure_networks: MeasureNetworks | None = None,
     progress: Progress | None = None,
 ) -> TableCheck:
-    """Measure ``networks`` end to end, each twice and on the table's clock, and compare them with the table.
+    """Measure ``networks`` end to end, each twice, and compare them with the table: on its clock unless this is busy.
 
     As many are measured in turns as fit into memory. Networks that cannot run are left out. ``measure_networks`` does
     what :func:`measure` does, which is used unless it is given. Raises InputError if the table lacks a network or is of
@@ -67,12 +67,15 @@ def check_table(
     table.predict_many(networks, workload)
     call = partial(measure_networks or partial(measure, backend=backend), device=backend.device)
     figures: list[tuple[float, float]] = []
+    clocks = {table.clock}
     for piece in _fitting(networks, workload, int(MEMORY_SHARE * backend.free_bytes())):
         report = None if progress is None else _offset(progress, len(figures), len(piece), len(networks))
         twice = call([*piece, *piece], workload, seed=seed, clock=table.clock, stop=stop, progress=report)
+        clocks |= {outcome.clock for outcome in twice if isinstance(outcome, Measurement)}
         values = [outcome.value if isinstance(outcome, Measurement) else np.nan for outcome in twice]
         figures += zip(values[: len(piece)], values[len(piece) :], strict=True)
-    check = compare(table, networks, workload, np.array(figures).T)
+    clock: ClockName = "device" if "device" in clocks else "wall"
+    check = compare(table, networks, workload, np.array(figures).T, clock=clock)
     if check is None:
         raise RunError(f"latency table: none of these networks can run {workload} here")
     return check

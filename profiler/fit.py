@@ -130,13 +130,14 @@ def check_recorded(
     if not held_out or workload.kind == "memory":
         return None
     covered = np.isfinite(table.composed_of(held_out, workload, costs.raw))
-    return compare(table, held_out, workload, np.where(covered, [measured(0), measured(1)], np.nan))
+    figures = np.where(covered, [measured(0), measured(1)], np.nan)
+    return compare(table, held_out, workload, figures, clock=table.clock)
 
 
 def compare(
-    table: LatencyTable, networks: Sequence[Architecture], workload: Workload, measured: Matrix
+    table: LatencyTable, networks: Sequence[Architecture], workload: Workload, measured: Matrix, *, clock: ClockName
 ) -> TableCheck | None:
-    """The check of a table on ``networks`` with figures [2, networks] on its clock; those without one are left out.
+    """The check of a table on ``networks`` with figures [2, networks] on ``clock``; those without one are left out.
 
     None if none is left. Raises InputError if the table lacks one of the others.
     """
@@ -152,7 +153,7 @@ def compare(
         measured=measured[0, known],
         rerun=measured[1, known],
     )
-    return check_figures(figures, table.clock, seed=table.info.seed)
+    return check_figures(figures, clock, seed=table.info.seed)
 
 
 def _spread(model: CostModel, rows: Sequence[TaskSamples], rng: np.random.Generator) -> Vector:

@@ -67,10 +67,10 @@ def measure(
     """Measure untrained networks of these architectures; an outcome for each, in order.
 
     Latencies and energy are measured in turns; what fills the device's memory, one network after the other. ``clock``
-    names the one that counts, as a table's when figures are compared with it; without it the device's conditions
-    decide. ``at`` is called with the index of a network before it is built and before each of its samples, ``rounds``
-    with the index and the time or energy [rounds] of each network that was measured in turns. What does not fit into
-    memory together is measured in pieces. Raises InputError if not one network fits.
+    names the one that counts, as a table's when figures are compared with it; without it, and on a busy device, the
+    device's conditions decide. ``at`` is called with the index of a network before it is built and before each of its
+    samples, ``rounds`` with the index and the time or energy [rounds] of each network that was measured in turns. What
+    does not fit into memory together is measured in pieces. Raises InputError if not one network fits.
     """
     from nas_search.profiler.networks import timing_session
 
@@ -216,7 +216,8 @@ class _Measuring(NamedTuple):
             tasks, self.stop, seed=self.seed, meter=meter, between_rounds=self.backend.check, progress=progress
         )
         verdict = self.backend.verdict(samples)
-        clock = self.clock or verdict.clock
+        # Beside other work wall time is not the network's, whatever it is compared with.
+        clock = verdict.clock if verdict.busy else self.clock or verdict.clock
         origin = self._origin(architectures).model_copy(update={"before": before, "after": self.backend.conditions()})
         steady, rows = samples.steady(clock), _rows(jobs)
         for job, total in zip(jobs, rows, strict=True):

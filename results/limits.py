@@ -79,7 +79,8 @@ def _confirmation(view: RunView) -> Iterator[str]:
         change = median(changes)
         yield (
             f"Measured end to end, the members of the front take {100 * abs(change):.1f} % "
-            f"{'more' if change >= 0 else 'less'} time than predicted (median of {len(changes)})."
+            f"{'more' if change >= 0 else 'less'} time than predicted (median of {len(changes)}; the farthest from it "
+            f"{100 * max(changes, key=abs):+.1f} %)."
         )
     tokens = next((record.confirmed.tokens for record in view.confirmed if record.confirmed), view.config.tokens)
     if tokens != view.config.tokens:

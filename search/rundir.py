@@ -26,6 +26,8 @@ CONFIG, SPACE, LOCK = "config.yaml", "space.yaml", "run.lock"
 JOURNAL, TABLE, EVENTS = "study.journal", "table.parquet", "events.jsonl"
 LINK = "study.storage"
 """Stands in place of the journal where the study is in a database."""
+MENTIONED = 5
+"""So many other runs are named in the place of one that is not there."""
 
 
 class RunDirectory:
@@ -86,7 +88,7 @@ def read_run(path: Path) -> RunDirectory:
     except OSError:  # a name that is too long, or a folder that may not be looked into
         found = False
     if not found:
-        raise InputError(f"{str(path)[:200]}: not a run directory (no {CONFIG} in it)")
+        raise InputError(f"{str(path)[:200]}: not a run directory ({_why_not(path)})")
     check_links(path, (JOBS_FOLDER, CHECKPOINTS_FOLDER))
     return run
 
@@ -111,6 +113,21 @@ def open_run(path: Path, config: SearchConfig, space: SearchSpace) -> Iterator[R
         if created and not run.begun:
             shutil.rmtree(created, ignore_errors=True)
         raise
+
+
+def _why_not(path: Path) -> str:
+    """Why a folder is no run; for one that is not there, which runs are beside it."""
+    try:
+        if path.exists():
+            return f"no {CONFIG} in it"
+        names = sorted(found.parent.name for found in path.parent.glob(f"*/{CONFIG}"))
+    except OSError:
+        names = []
+    beside = [name for name in names if name.isprintable()]
+    if not beside:
+        return "there is nothing of that name"
+    more = ", ..." if len(beside) > MENTIONED else ""
+    return f"there is nothing of that name; runs beside it: {', '.join(beside[:MENTIONED])}{more}"
 
 
 def _make(path: Path) -> Path | None:

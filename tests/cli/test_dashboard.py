@@ -92,7 +92,7 @@ def test_a_port_that_does_not_exist_is_one_line(nas_search: Cli, run: Path, port
 def test_no_run_is_one_line(nas_search: Cli, tmp_path: Path) -> None:
     outcome = nas_search("dashboard", tmp_path / "nothing")
     assert outcome.code == 2
-    assert outcome.err == f"nas-search: {tmp_path / 'nothing'}: not a run directory (no config.yaml in it)\n"
+    assert outcome.err == f"nas-search: {tmp_path / 'nothing'}: not a run directory (there is nothing of that name)\n"
 
 
 def test_without_the_package_it_says_how_to_get_it(nas_search: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from nas_search.profiler.checking import check_table
 from nas_search.profiler.measurement import Failure, Measurement, Outcome
 from nas_search.profiler.record import record_table
 from nas_search.profiler.roofline import memory_bytes
+from nas_search.profiler.statistics import ClockName
 from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
@@ -31,7 +32,8 @@ def table() -> LatencyTable:
 class Formula:
     """Measures by formula, ``slower`` than the table was recorded; what is in ``failing`` fails."""
 
-    def __init__(self, slower: float = 1.0, failing: Sequence[Architecture] = ()) -> None:
+    def __init__(self, slower: float = 1.0, failing: Sequence[Architecture] = (), clock: ClockName = "wall") -> None:
+        self.clock = clock
         self.slower, self.failing, self.calls = slower, failing, list[tuple[list[Architecture], dict[str, Any]]]()
         self.rng = np.random.default_rng(0)
 
@@ -45,7 +47,7 @@ class Formula:
         value = self.slower * cost(network, "step", 64, 1) * self.rng.normal(1, 0.001)
         return Measurement(
             device_id=CPU.id, workload=str(workload), unit=workload.unit, precision=workload.precision, kernels=(),
-            value=value, low=value, high=value, wall=value, device=value, n=9, clock="wall", busy=False, batch=1,
+            value=value, low=value, high=value, wall=value, device=value, n=9, clock=self.clock, busy=False, batch=1,
         )  # fmt: skip
 
 
@@ -64,6 +66,10 @@ def test_each_network_is_measured_twice_on_the_clock_of_the_table(table: Latency
     assert found.mape_calibrated < 0.01
     assert 0 < found.mape_rerun < 0.01
     assert found.reached(0.05)
+
+
+def test_a_check_on_a_busy_machine_says_its_clock(table: LatencyTable) -> None:
+    assert check(table, Formula(clock="device")).clock == "device"
 
 
 def test_another_level_is_seen(table: LatencyTable) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from nas_search.errors import InputError
 from nas_search.profiler import networks
-from nas_search.profiler.backend import Run, backend_of
+from nas_search.profiler.backend import Run, Verdict, backend_of
 from nas_search.profiler.cpu_backend import CpuBackend
 from nas_search.profiler.device import Device, resolve_device
 from nas_search.profiler.failures import failure_of, out_of_memory
@@ -54,6 +54,22 @@ def test_measures_in_order_with_everything_it_takes_to_judge(text: str) -> None:
         assert found.precision == FLOAT32
     assert told[-1] == (3, 3)
     assert seen[:2] == [0, 1]
+
+
+@pytest.mark.parametrize("asked", ["wall", None])
+def test_on_a_busy_machine_wall_time_never_counts(asked: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even to compare with a table that was recorded on a quiet one: it is no time that the network takes."""
+    monkeypatch.setattr(CpuBackend, "verdict", lambda self, samples: Verdict("device", True))
+    for found in outcomes("decode:16", clock=asked):
+        assert isinstance(found, Measurement)
+        assert (found.clock, found.busy) == ("device", True)
+
+
+def test_on_a_quiet_machine_the_clock_that_was_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CpuBackend, "verdict", lambda self, samples: Verdict("wall", False))
+    for asked, expected in (("wall", "wall"), ("device", "device"), (None, "wall")):
+        clocks = {found.clock for found in outcomes("decode:16", clock=asked) if isinstance(found, Measurement)}
+        assert clocks == {expected}
 
 
 def test_generating_takes_a_prefill_and_all_steps() -> None:

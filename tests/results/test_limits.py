@@ -21,6 +21,7 @@ def test_optimism_and_short_training_come_with_their_figures(view: RunView) -> N
     text = "\n".join(limits_of(view))
     assert f"best of {view.trained} noisy scores" in text
     assert "7.0 % more time than predicted" in text
+    assert "the farthest from it +7.0 %" in text
     assert "393,216 tokens" in text
     assert "short convolution" in text
     assert "CPU time" not in text

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,10 @@ def test_no_child_inherits_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", SECRET)
     child = start_child("code")  # it waits for what we type
     try:
-        environment = psutil.Process(child.pid).environ()
+        deadline = time.monotonic() + 60
+        # The kernel shows none for a moment, while the new program is being set up.
+        while not (environment := psutil.Process(child.pid).environ()) and time.monotonic() < deadline:
+            time.sleep(0.01)
     finally:
         stop_child(child)
     assert "PYTHONPATH" in environment and SECRET not in str(environment)
