@@ -56,12 +56,13 @@ def test_stops_at_the_cap_of_rounds_and_of_seconds(meter: FakeMeter) -> None:
 @pytest.mark.parametrize(
     ("ms", "max_runs", "runs"),
     [
-        # A long one alone; a short one once to warm up, then as often as a sample takes; a tiny one within its limit.
+        # A long one alone; a short one four times to warm up, then as often as a sample takes; each within its limit.
         (50.0, 64, 1),
-        (5.0, 64, 2),
-        (0.1, 64, 21),
+        (5.0, 64, 5),
+        (5.0, 3, 3),
+        (0.1, 64, 24),
         (1e-5, 64, 64),
-        (1e-3, 1 << 30, 2001),
+        (1e-3, 1 << 30, 2004),
     ],
 )
 def test_runs_of_a_sample(meter: FakeMeter, ms: float, max_runs: int, runs: int) -> None:
