@@ -6,7 +6,7 @@ from meter_fakes import FakeMeter
 
 from nas_search.errors import InputError
 from nas_search.profiler.cuda.meters import EnergyMeter, EventMeter
-from nas_search.profiler.timing import Elapsed, StopRule, Task, measure_interleaved
+from nas_search.profiler.timing import REWARM_RUNS, Elapsed, StopRule, Task, measure_interleaved
 
 
 class Timeline:
@@ -103,7 +103,7 @@ def test_samples_are_as_long_as_a_meter_wants(kind: type[EventMeter | EnergyMete
     task = Task(lambda: (counted.append(1), time.pass_ms(0.5)), max_runs=1 << 30)
     meter = kind(FakeDriver(clock=time.seconds), 0)
     measure_interleaved([task], StopRule(max_rounds=1), seed=0, meter=meter)
-    assert len(counted) == 3 + 1 + runs
+    assert len(counted) == 3 + REWARM_RUNS + runs
 
 
 def test_energy_is_power_times_time() -> None:
