@@ -18,7 +18,7 @@ from nas_search.profiler.measurement import Measurement, Outcome
 from nas_search.profiler.plan import TABLE_STOP
 from nas_search.profiler.roofline import memory_bytes
 from nas_search.profiler.sittings import MEMORY_SHARE
-from nas_search.profiler.statistics import ClockName
+from nas_search.profiler.statistics import ClockName, shared_clock
 from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.timing import Progress, StopRule
 from nas_search.profiler.workload import Workload
@@ -74,8 +74,7 @@ def check_table(
         clocks |= {outcome.clock for outcome in twice if isinstance(outcome, Measurement)}
         values = [outcome.value if isinstance(outcome, Measurement) else np.nan for outcome in twice]
         figures += zip(values[: len(piece)], values[len(piece) :], strict=True)
-    clock: ClockName = "device" if "device" in clocks else "wall"
-    check = compare(table, networks, workload, np.array(figures).T, clock=clock)
+    check = compare(table, networks, workload, np.array(figures).T, clock=shared_clock(clocks))
     if check is None:
         raise RunError(f"latency table: none of these networks can run {workload} here")
     return check

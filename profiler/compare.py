@@ -21,7 +21,7 @@ from nas_search.profiler.measure import Rounds, Vector
 from nas_search.profiler.measurement import Failure, Measurement, Outcome
 from nas_search.profiler.precision import DType
 from nas_search.profiler.roofline import Rates
-from nas_search.profiler.statistics import ClockName, Median, median_interval
+from nas_search.profiler.statistics import ClockName, Median, median_interval, shared_clock
 from nas_search.profiler.timing import Progress, StopRule, step_of
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
@@ -166,7 +166,7 @@ def _ratio(
     if workload.kind != "throughput" and first_rounds is not None and rounds is not None:
         value, low, high = median_interval(first_rounds / rounds)
         return Ratio(value=value, low=low, high=high)
-    clock: ClockName = first.clock if first.clock == other.clock else "device"
+    clock = shared_clock((first.clock, other.clock))
     above, below = _on(first, clock), _on(other, clock)
     if workload.higher_is_better:
         above, below = below, above

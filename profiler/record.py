@@ -19,7 +19,7 @@ from nas_search.profiler.parts import Note, Parts
 from nas_search.profiler.plan import TablePlan
 from nas_search.profiler.sitting import MeasureSitting, SittingResult, measure_sitting
 from nas_search.profiler.sittings import GIB, PlannedSitting, plan_sittings
-from nas_search.profiler.statistics import ClockName
+from nas_search.profiler.statistics import shared_clock
 from nas_search.profiler.table import LatencyTable
 from nas_search.profiler.table_info import TableInfo
 from nas_search.profiler.timing import Progress
@@ -107,8 +107,7 @@ def _fit(
     plan: TablePlan, device: Device, sittings: Sequence[Sitting], memory_bytes: int, failures: dict[str, str]
 ) -> LatencyTable:
     results = [result for _, result in sittings]
-    # One clock for everything: the device's as soon as one sitting was disturbed.
-    clock: ClockName = "device" if any(result.verdict.clock == "device" for result in results) else "wall"
+    clock = shared_clock(result.verdict.clock for result in results)
     recordings = Recordings(sittings, clock)
     for request, result in sittings:
         failures = failures | {request.tasks[index].network: reason for index, reason in result.failures.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from math import ceil
 from typing import Literal, NamedTuple
@@ -102,3 +103,8 @@ def is_busy(wall_ms: Matrix, cpu_ms: Matrix) -> bool:
 def choose_clock(wall_ms: Matrix, cpu_ms: Matrix) -> ClockName:
     """Wall time, which is what a user waits for, unless the machine is busy."""
     return "device" if is_busy(wall_ms, cpu_ms) else "wall"
+
+
+def shared_clock(clocks: Iterable[ClockName]) -> ClockName:
+    """One clock for figures that are compared: the device's as soon as one of them counts on it."""
+    return "device" if "device" in clocks else "wall"

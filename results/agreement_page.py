@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas_search.results.axes import layout
+from nas_search.results.axes import GUIDE, layout
 from nas_search.results.html import Column, element, table
 from nas_search.results.page import page, picture
 from nas_search.results.palette import line_colour
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _ROW_HEIGHT, _MARGINS = 44, 110
 _BETWEEN = 0.16
-_WANTED_COLOUR = "#8C9AB2"
 
 Cells = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headings, and rows as wide."""
@@ -50,7 +49,7 @@ def agreement_figure(found: agreement.Agreement, wanted: float) -> Figure:
     if found.bands:
         title = f"inside {len(found.bands.networks)} bands of equal latency"
         figure.add_trace(_taus(title, [proxy.in_bands for proxy in found.proxies], names, 1, _BETWEEN))
-    figure.add_vline(x=wanted, line={"dash": "dot", "width": 1, "color": _WANTED_COLOUR})
+    figure.add_vline(x=wanted, line=GUIDE)
     figure.update_xaxes(title_text="Kendall's tau-b (1: the same order, 0: none)")
     figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False

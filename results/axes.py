@@ -7,6 +7,8 @@ from math import floor, log10
 from typing import Any
 
 FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
+GUIDE = {"dash": "dot", "width": 1, "color": "#8C9AB2"}
+"""A line that is no data: a target, a limit, a bound."""
 
 
 def log_axis(values: Sequence[float], *, falling: bool = False) -> dict[str, Any]:

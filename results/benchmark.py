@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nas_search.results import figures
-from nas_search.results.axes import layout, log_axis
+from nas_search.results.axes import GUIDE, layout, log_axis
 from nas_search.results.html import element
 from nas_search.results.page import page, picture
 from nas_search.results.palette import line_colour, translucent
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _DASHES = ("solid", "dash", "dot")
 _BAND = 0.14
-_BOUND_COLOUR = "#8C9AB2"
 _LEVELS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.998)
 # The axis ends here: what is found completely has no place on a log scale of what is missing.
 _TOP = 0.999
@@ -97,7 +96,7 @@ def _bound(possible: Mapping[int, float]) -> Scatter:
         customdata=list(possible.values()),
         mode="lines",
         name="possible",
-        line={"color": _BOUND_COLOUR, "width": 1, "dash": "dot"},
+        line=GUIDE,
         hovertemplate="%{x}: %{customdata:.4f}",
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nas_search.results import figures
-from nas_search.results.axes import layout, log_axis
+from nas_search.results.axes import GUIDE, layout, log_axis
 from nas_search.results.palette import line_colour
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CURVE_POINTS = 60
 _HEIGHT = 480
-_LIMIT_COLOUR, _CHOSEN_COLOUR = "#8C9AB2", "#D1550B"
+_CHOSEN_COLOUR = "#D1550B"
 
 
 class _Depth(NamedTuple):
@@ -66,7 +66,7 @@ def choice_figure(choice: Choice) -> Figure:
     figure.add_trace(
         Scatter(x=[_ms(winner)], y=[winner.loss], mode="markers", name="chosen", marker=marker, hoverinfo="skip")
     )
-    figure.add_vline(x=choice.budget, line={"dash": "dot", "width": 1, "color": _LIMIT_COLOUR})
+    figure.add_vline(x=choice.budget, line=GUIDE)
     figure.add_annotation(
         x=log10(choice.budget), y=1, yref="paper", text="budget", showarrow=False, xanchor="right", yanchor="top"
     )

@@ -16,7 +16,7 @@ from statistics import median
 
 from nas_search.profiler.device import resolve_device
 from nas_search.profiler.measure import measure
-from nas_search.profiler.measurement import Measurement
+from nas_search.profiler.measurement import Failure, Measurement
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
@@ -29,7 +29,7 @@ BAR = 0.03
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--repetitions", type=int, default=3, help="of everything (default: 3)")
     parser.add_argument("--workload", type=Workload.parse, default=Workload.parse("decode:256"))
     options = parser.parse_args(arguments)
     load = os.getloadavg()[0]
@@ -56,6 +56,9 @@ def timed(networks: Sequence[str], workload: Workload) -> list[float]:
     """CPU milliseconds of each, in turns."""
     architectures = [Architecture.parse(network) for network in networks]
     found = measure(architectures, workload, device=resolve_device("cpu"), seed=0, clock="device", stop=STOP)
+    failures = [outcome.reason for outcome in found if isinstance(outcome, Failure)]
+    if failures:
+        sys.exit(f"not measured: {failures[0]}")
     return [outcome.value for outcome in found if isinstance(outcome, Measurement)]
 
 

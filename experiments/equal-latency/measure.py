@@ -30,7 +30,7 @@ from nas_search.files import write_text_atomic
 from nas_search.profiler.device import Device, resolve_device
 from nas_search.profiler.isolated import measure_isolated
 from nas_search.profiler.measurement import Failure, Measurement
-from nas_search.profiler.statistics import ClockName
+from nas_search.profiler.statistics import ClockName, shared_clock
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
 from nas_search.search.study import Study
@@ -136,15 +136,14 @@ def measured(
 ) -> list[Timed]:
     """End to end, copies of all networks in turns, in several processes. Raises RunError for one that cannot be.
 
-    One copy is not enough: copies differ by a tenth and more for as long as they live, probably by where their weights
-    are in memory, which no interval of one copy shows.
+    Several copies, since the interval of one does not show by how much copies differ.
     """
     rows = [sitting(workload, device, stop, architectures) for _ in range(sittings)]
     timed = []
     for index in range(len(architectures)):
         copies = [one for row in rows for one in row[index :: len(architectures)]]
         low, middle, high = np.percentile([one.value for one in copies], [25, 50, 75]).tolist()
-        clock: ClockName = "wall" if all(one.clock == "wall" for one in copies) else "device"
+        clock = shared_clock(one.clock for one in copies)
         timed.append(Timed(middle, low, high, len(copies), clock))
     return timed
 
