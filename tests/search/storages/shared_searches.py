@@ -58,12 +58,18 @@ class Steps:
         self.queue.clear()
 
 
+def nobody_hears(note: str) -> None:
+    """What the storage has to say goes nowhere."""
+
+
 @contextmanager
-def access(url: str, folder: Path, times: LeaseTimes = CALM) -> Iterator[SharedAccess]:
+def access(
+    url: str, folder: Path, times: LeaseTimes = CALM, note: Callable[[str], None] = nobody_hears
+) -> Iterator[SharedAccess]:
     """A driver's way to the study 'study' of a storage."""
     folder.mkdir(exist_ok=True)
     config = SearchConfig.checked({"storage": url, "study": "study"})
-    found = SharedAccess(config, folder, lambda note: None, times=times, patience_seconds=20)
+    found = SharedAccess(config, folder, note, times=times, patience_seconds=20)
     try:
         yield found
     finally:

@@ -1,19 +1,18 @@
 """URLs, passwords, and storages that are not there, are gone for a while, or are somebody else's."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from optuna.storages import RDBStorage
-from postgres import Server
+from postgres import Server, private_server
 from shared_searches import access, begin, loop_of
 from sqlalchemy.exc import OperationalError
 from table_fakes import laddered
 from test_storage_conformance import config, essence, in_memory
 
 from nas_search.errors import InputError, RunError
+from nas_search.search.jobs import Job
 from nas_search.search.storage import patience
 from nas_search.search.storage.database import open_database
 from nas_search.search.storage.patience import Patience
@@ -153,18 +152,22 @@ def test_errors_that_do_not_pass(notes: list[str]) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_is_restarted_in_the_middle(postgres: Server, tmp_path: Path) -> None:
-    table, settings = laddered(), config(8, "enumerate")
-    with access(postgres.create("restarted"), tmp_path / "run") as way:
-        journal = begin(way, tmp_path / "run", table)
-        loop = loop_of(journal, table, settings, lambda job: time.sleep(0.05))
-        search = Thread(target=loop.run)
-        search.start()
-        time.sleep(0.5)
-        postgres.stop()
-        time.sleep(1.5)
-        assert search.is_alive()
-        postgres.start()
-        search.join(timeout=60)
-        assert not search.is_alive()
-        found = essence(journal)
+    """It stops in the fourth trial and starts as soon as it is missed. One of its own: others go on with theirs."""
+    table, settings, notes = laddered(), config(8, "enumerate"), list[str]()
+    with private_server(postgres.binaries) as server:
+
+        def stop_at_the_fourth_trial(job: Job) -> None:
+            if job.name == "3-rung0":
+                server.stop()
+
+        def start_when_missed(note: str) -> None:
+            notes.append(note)
+            if "no answer" in note:
+                server.start()
+
+        with access(server.create("restarted"), tmp_path / "run", note=start_when_missed) as way:
+            journal = begin(way, tmp_path / "run", table)
+            loop_of(journal, table, settings, stop_at_the_fourth_trial).run()
+            found = essence(journal)
     assert found == in_memory(table, settings)
+    assert [note.split(": ")[1].split(";")[0] for note in notes] == ["no answer", "answers again"]
