@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, unreadable
 from nas_search.profiler.timing import Elapsed
 
 POWERCAP = Path("/sys/class/powercap")
@@ -61,7 +61,9 @@ def _package_counters(powercap: Path) -> list[Counter]:
         for counter in counters:
             counter.read()
     except (OSError, ValueError) as error:
-        raise InputError(f"energy: the processor's counters cannot be read: {error}; root may read them") from None
+        raise InputError(
+            f"energy: the processor's counters cannot be read: {unreadable(error)}; root may read them"
+        ) from None
     if not counters:
         raise InputError(f"energy: this processor has no energy counters ({powercap}/intel-rapl:*)")
     return counters

@@ -85,7 +85,8 @@ class Workload(BaseModel):
         match = HEAD.match(head)
         kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
         if match is None or match["kind"] not in kinds or match["tokens"] is None:
-            raise InputError(f"workload {text!r}: {head!r} is not one of {FORMS}")
+            what = f"{head!r} is " if options else ""
+            raise InputError(f"workload {text!r}: {what}not one of {FORMS}")
         kind = kinds[match["kind"]]
         values: dict[str, Any] = {"kind": kind, "new_tokens" if kind == "generate" else "prompt": match["tokens"]}
         for option in options:

@@ -112,8 +112,9 @@ class Limit(NamedTuple):
             raise InputError(f"limit {text!r}: write {match[1]}{_relation(quantity)}{match[3]}{match[4]}")
         scales = _SCALES[quantity.unit]
         if match[4] not in scales:
-            units = ", ".join(unit or "no unit" for unit in scales)
-            raise InputError(f"limit {text!r}: unit {match[4]!r} is not one of {quantity.name}; there are {units}")
+            units = " or ".join(unit or "no unit" for unit in scales)
+            given = f"unit {match[4]!r} is not one of {quantity.name}" if match[4] else "a unit is missing"
+            raise InputError(f"limit {text!r}: {given}; give {units}")
         bound = float(match[3]) * scales[match[4]]
         if not bound > 0 or not isfinite(bound):
             raise InputError(f"limit {text!r}: must be greater than zero, and finite")

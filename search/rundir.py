@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import yaml
 
-from nas_search.errors import InputError, is_disk_full
+from nas_search.errors import InputError, is_disk_full, unreadable
 from nas_search.files import sweep, write_text_atomic
 from nas_search.search.config import SearchConfig
 from nas_search.search.jobs import JOBS_FOLDER
@@ -185,4 +185,4 @@ def _read(path: Path) -> str:
     try:
         return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None

@@ -32,6 +32,11 @@ def system_refusal(error: OSError) -> str:
     return f"{error.filename}: {what}" if error.filename else what
 
 
+def unreadable(error: OSError | ValueError) -> str:
+    """Why a file cannot be read, without its name: in the system's words, or what is wrong with its text."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def first_line(error: Exception) -> str:
     """What an error of others is and says, without what stands below its first line."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
@@ -42,7 +47,7 @@ def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, as ``field: message, not value``."""
     problem = error.errors()[0]
     field = ".".join(map(str, problem["loc"]))
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     value = problem["input"]
     # Our own messages name the value; pydantic's do not.
     if isinstance(value, int | float) and not problem["msg"].startswith("Value error, "):

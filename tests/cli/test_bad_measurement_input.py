@@ -55,7 +55,7 @@ def one_line(outcome: Any, message: str, code: int = 2) -> None:
         (("--device", "abacus"), "unknown device 'abacus': this machine has 'cpu'"),
         (("--device", "cuda"), "unknown device 'cuda'"),
         (("--device", "h100"), "unknown device 'h100'"),
-        (("--workload", "juggle:3"), "'juggle:3' is not one of decode:256"),
+        (("--workload", "juggle:3"), "workload 'juggle:3': not one of decode:256"),
         (("--workload", "decode:0"), "workload 'decode:0': prompt:"),
         (("--workload", "prefill:0"), "workload 'prefill:0': prompt:"),
         (("--workload", "generate:0,prompt=8"), "new_tokens=0 makes no sense for generate"),

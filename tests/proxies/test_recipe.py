@@ -50,14 +50,14 @@ def test_the_title_says_what_takes_the_steps() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"optimizer": "sgd"}, "optimizer: Input should be 'adamw' or 'muon'"),
-        ({"precision": "float16"}, "precision: Input should be 'auto', 'float32' or 'bfloat16'"),
+        ({"optimizer": "sgd"}, "optimizer: should be 'adamw' or 'muon'"),
+        ({"precision": "float16"}, "precision: should be 'auto', 'float32' or 'bfloat16'"),
         ({"muon_momentum": 0.9}, "muon_momentum: only with optimizer: muon"),
         ({"muon_learning_rate": 0.1, "optimizer": "adamw"}, "muon_learning_rate: only with optimizer: muon"),
-        ({"muon_momentum": 1.0, "optimizer": "muon"}, "muon_momentum: Input should be less than 1, not 1.0"),
-        ({"muon_learning_rate": 0.0, "optimizer": "muon"}, "muon_learning_rate: Input should be greater than 0"),
-        ({"weight_norm": "rows"}, "weight_norm: Input should be a valid boolean"),
-        ({"learning_rate": math.inf}, "learning_rate: Input should be a finite number"),
+        ({"muon_momentum": 1.0, "optimizer": "muon"}, "muon_momentum: should be less than 1, not 1.0"),
+        ({"muon_learning_rate": 0.0, "optimizer": "muon"}, "muon_learning_rate: should be greater than 0"),
+        ({"weight_norm": "rows"}, "weight_norm: should be a valid boolean"),
+        ({"learning_rate": math.inf}, "learning_rate: should be a finite number"),
     ],
 )
 def test_techniques_that_do_not_exist(fields: dict[str, object], message: str) -> None:

@@ -82,12 +82,12 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (change("format", 2), "format: Input should be 1"),
+        (change("format", 2), "format: should be 1"),
         (
             change("coefficients.alpha.value", -1.0),
-            "coefficients.alpha.value: Input should be greater than 0, not -1.0",
+            "coefficients.alpha.value: should be greater than 0, not -1.0",
         ),
-        (change("coefficients.alpha.value", "1.0"), "coefficients.alpha.value: Input should be a valid number"),
+        (change("coefficients.alpha.value", "1.0"), "coefficients.alpha.value: should be a valid number"),
         (change("coefficients.alpha.low", None), "coefficients.alpha.low: Field required"),
         (
             change("coefficients.alpha", None),
@@ -96,7 +96,7 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (change("coefficients.zeta", {"value": 1.0, "low": 1.0, "high": 1.0}), "coefficients: L0, a, alpha, b"),
         (change("dropped", ["tokens"]), "without the terms of tokens they are L0, a, alpha, b, beta, in this order"),
         (change("dropped", ["depth", "width", "tokens"]), "coefficients: "),
-        (change("dropped", ["height"]), "dropped.0: Input should be 'depth', 'width' or 'tokens'"),
+        (change("dropped", ["height"]), "dropped.0: should be 'depth', 'width' or 'tokens'"),
         (change("resamples", [[1.0, 2.0]]), "resamples: rows of 7 coefficients"),
         (change("resamples", []), "resamples: rows of 7 coefficients, one row at least"),
         (change("observed.width", None), "observed: one entry each for depth, width, tokens"),
@@ -104,8 +104,8 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (change("resamples", [[1.7e308] * 7]), "coefficients and resamples: too large to be added up"),
         (change("coefficients.a.low", 1e200), "coefficients.a: low is above high"),
         (change("observed.width.values", [256.0, 128.0]), "observed.width: values rise, each once"),
-        (change("observed.depth.values", [1e26]), "observed.depth.values.0: Input should be less than or equal to"),
-        (change("rows", 0), "rows: Input should be greater than or equal to 1, not 0"),
+        (change("observed.depth.values", [1e26]), "observed.depth.values.0: should be less than or equal to"),
+        (change("rows", 0), "rows: should be greater than or equal to 1, not 0"),
         (change("more", 1), "more: Extra inputs are not permitted"),
     ],
 )

@@ -12,6 +12,7 @@ from nas_search.cli.progress import bars
 if TYPE_CHECKING:
     from nas_search.search.trial import TrialRecord
 
+_ABOUT = "≈"
 _PHASES = {"table": "latency table", "law": "scaling law", "search": "search", "confirm": "confirm"}
 _STYLES = {
     "complete": "green",
@@ -55,11 +56,15 @@ class TerminalObserver:
             self._bars.update(self._task, advance=n, text=text)
 
     def trial(self, record: "TrialRecord") -> None:
-        """One line for a trial that ended."""
-        latency = f"{record.latency_ms:9.4g} ms" if record.latency_ms is not None else " " * 12
-        loss = f"{record.bits_per_byte:7.4f} bits/byte" if record.bits_per_byte is not None else " " * 17
+        """One line for a trial that ended; its latency is predicted, and the loss of one that was stopped is too."""
+        latency = f"{_ABOUT}{record.latency_ms:.4g}".rjust(9) + " ms"
+        loss = (
+            ""
+            if record.bits_per_byte is None
+            else f"{_ABOUT * record.extrapolated}{record.bits_per_byte:.4f} bits/byte"
+        )
         recalls = "".join(f"{score.mean:6.1%} {task}  " for task, score in record.recalls.items())
-        line = f"{record.proposal_index:4d}  {record.state:10}  {latency}  {loss}  {recalls}{record.architecture}"
+        line = f"{record.proposal_index:4d}  {record.state:10}  {latency}  {loss:>17}  {recalls}{record.architecture}"
         self._console.print(Text(f"{line}  {record.reason or ''}".rstrip(), style=_STYLES.get(record.state, "")))
 
     def note(self, text: str) -> None:

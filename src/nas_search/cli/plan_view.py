@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from nas_search.cli.console import stdout
-from nas_search.cli.figures import interval, number
+from nas_search.cli.figures import number
+from nas_search.results.figures import significant
 
 if TYPE_CHECKING:
     from nas_search.search.planning.plan_result import PhasePlan, Plan, Spread, WorkersPlan
@@ -51,10 +52,10 @@ def _phases(plan: "Plan") -> Table:
 
 def _phase(phase: "PhasePlan", scale: float) -> Iterator[str]:
     yield phase.name
-    yield number(scale * phase.hours.mean)
-    yield interval(scale * phase.hours.least, scale * phase.hours.most)
-    yield number(scale * phase.worker_hours.mean)
-    yield number(scale * phase.busy_hours.mean)
+    yield _time(scale * phase.hours.mean)
+    yield _times(scale, phase.hours)
+    yield _time(scale * phase.worker_hours.mean)
+    yield _time(scale * phase.busy_hours.mean)
     yield f"{phase.utilisation:.0%}"
 
 
@@ -64,7 +65,7 @@ def _notes(plan: "Plan") -> Iterator[str]:
         f"\nend of the search: {_spread(plan.tail_hours, scale)} {unit} after the last proposal, in which "
         f"{plan.tail_idle:.0%} of the workers' time is idle"
     )
-    yield f"the driver proposes for {number(scale * plan.driver_hours)} {unit}, while workers go on"
+    yield f"the driver proposes for {_time(scale * plan.driver_hours)} {unit}, while workers go on"
 
 
 def _by_workers(plan: "Plan") -> Table:
@@ -76,8 +77,8 @@ def _by_workers(plan: "Plan") -> Table:
     for row, gain in zip(plan.by_workers, gains, strict=True):
         table.add_row(
             f"{row.workers:,}",
-            number(scale * row.hours),
-            number(scale * row.worker_hours),
+            _time(scale * row.hours),
+            _time(scale * row.worker_hours),
             f"{row.utilisation:.0%}",
             gain,
         )
@@ -89,8 +90,18 @@ def _gain(fewer: "WorkersPlan", more: "WorkersPlan") -> str:
 
 
 def _spread(spread: "Spread", scale: float) -> str:
-    return f"{number(scale * spread.mean)} ({interval(scale * spread.least, scale * spread.most)})"
+    return f"{_time(scale * spread.mean)} ({_times(scale, spread)})"
 
 
 def _unit(hours: float) -> tuple[str, float]:
     return ("minutes", 60.0) if hours < MINUTES_BELOW else ("hours", 1.0)
+
+
+def _times(scale: float, spread: "Spread") -> str:
+    ends = dict.fromkeys(_time(scale * end) for end in (spread.least, spread.most))
+    return " to ".join(ends)
+
+
+def _time(value: float) -> str:
+    """Three digits: a plan is no measurement."""
+    return significant(value, 3)

@@ -7,7 +7,7 @@ import typer
 
 from nas_search.cli.console import Json, print_json, stderr, stdout
 from nas_search.cli.front_view import print_front
-from nas_search.errors import InputError
+from nas_search.errors import InputError, unreadable
 from nas_search.search.samplers.names import sampler_names
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def configuration(path: Path | None, given: dict[str, Any]) -> "SearchConfig":
         try:
             fields = SearchConfig.from_yaml(read_text(path), str(path)).model_dump(exclude_unset=True)
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--config {path}: cannot be read: {error}") from None
+            raise InputError(f"--config {path}: cannot be read: {unreadable(error)}") from None
     if fields.get("two_stage") and given.get("two_stage") is not None:
         given = given | {"two_stage": fields["two_stage"] | given["two_stage"]}
     fields.update({name: value for name, value in given.items() if value is not None})
