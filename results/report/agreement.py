@@ -156,4 +156,6 @@ def _words(found: Sequence[Agreement]) -> str:
         words += f" With n below {FEWEST} there is no correlation, only how many pairs stand in the same order in both."
     if any(FEWEST <= one.n < FEW for one in found):
         words += f" With n below {FEW} the intervals are wide: take these ranks as a hint, not as a finding."
+    if any(one.n < BANDS * FEWEST_IN_BAND for one in found):
+        words += f" The last column takes n of {BANDS * FEWEST_IN_BAND}."
     return words

@@ -51,6 +51,7 @@ def test_a_study_is_compared_rung_by_rung_and_with_its_confirmation(study: Study
     assert confirmed.n == len(view.confirmed)
     html = agreement_section(view)
     assert ("the intervals are wide" in html) is any(FEWEST <= found.n < FEW for found in agreements(view))
+    assert ("The last column takes n of 20." in html) is any(found.n < 20 for found in agreements(view))
 
 
 def test_few_networks_are_counted_in_pairs(study: Study) -> None:
