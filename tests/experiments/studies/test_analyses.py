@@ -4,7 +4,7 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy.stats import ttest_rel
 from toy_studies import EXPERIMENTS, copied, load, toy_text
 
 from nas_search.errors import InputError
+from nas_search.profiler.statistics import Median
 from nas_search.proxies.data import load_corpus
 from nas_search.space.architecture import Architecture
 
@@ -196,7 +197,27 @@ def by_size(networks: list[Architecture]) -> list[Any]:
     """As if every operator took a time, and every parameter."""
     timed = [0.02 * network.depth + network.parameters * 1e-6 for network in networks]
     measure = load_measure()
-    return [measure.Timed(value, 0.99 * value, 1.01 * value, 9, "wall") for value in timed]
+    ratios = [Median(value / timed[0], 0.99 * value / timed[0], 1.01 * value / timed[0]) for value in timed]
+    return [
+        measure.Timed(value, 0.99 * value, 1.01 * value, 9, "wall", ratio)
+        for value, ratio in zip(timed, ratios, strict=True)
+    ]
+
+
+def test_a_machine_that_slows_down_changes_no_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process is three times as slow as the other; of each network one copy is slower in both."""
+    measure, slowness = load_measure(), iter([1.0, 3.0])
+
+    def sitting(*_: Any) -> list[Any]:
+        by = next(slowness)
+        copies = [(1.0, 1.1), (1.0, 1.1), (1.0, 1.1), (1.5, 1.9)]
+        return [SimpleNamespace(value=by * value, clock="wall") for copy in copies for value in copy]
+
+    monkeypatch.setattr(measure, "sitting", sitting)
+    first, second = measure.measured(None, None, None, 2, [None, None])
+    assert first.ratio == Median(1.0, 1.0, 1.0)
+    assert second.ratio == pytest.approx((1.1, 1.1, 1.1))
+    assert (first.n, first.low, first.latency_ms, first.high) == (8, 1.0, 2.25, 3.0)
 
 
 def test_pure_networks_are_as_fast_as_the_winner() -> None:
@@ -221,7 +242,10 @@ def test_pure_networks_of_a_small_winner_are_shorter_or_missing() -> None:
 
     def attention_is_slow(networks: list[Architecture]) -> list[Any]:
         slow = [3.0 if any(op.code == "a" for op in network.operators) else 1.0 for network in networks]
-        return [one._replace(latency_ms=one.latency_ms * by) for one, by in zip(by_size(networks), slow, strict=True)]
+        return [
+            one._replace(ratio=one.ratio._replace(value=one.ratio.value * by))
+            for one, by in zip(by_size(networks), slow, strict=True)
+        ]
 
     small = measure.equally_fast(Architecture.parse("w32 (m2)x6"), attention_is_slow)
     assert small["attention"].depth == 2 and small["DeltaNet"].depth == 6
