@@ -23,9 +23,9 @@ def beside_winner(study: Study) -> str | None:
     slow, fast = winner.measured(main.name), knee.measured(main.name)
     if knee.number == winner.number or slow is None or fast is None or not (winner.confirmed and knee.confirmed):
         return None
-    ratio = slow.value / fast.value
+    ratio, run = slow.value / fast.value, shlex.quote(str(study.run_dir))
     more = knee.confirmed.bits_per_byte - winner.confirmed.bits_per_byte
     return (
-        f"The winner has the lowest loss. Trial {knee.number}, the knee of the front, is {ratio:.2f} times as fast as "
-        f"measured, with {more:.4f} bits/byte more: nas-search export {shlex.quote(str(study.run_dir))} --pick knee"
+        f"The winner has the lowest loss. Trial {knee.number}, the knee of the front, is measured to be {ratio:.2f} "
+        f"times as fast and has {more:.4f} bits/byte more: nas-search export {run} --pick knee"
     )

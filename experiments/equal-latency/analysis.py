@@ -25,12 +25,17 @@ def analyse(results: Results) -> Analysis:
         name: f"{row['latency_ms']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
         for name, row in measured["networks"].items()
     }
+    ratios = {
+        name: "{value:.3f} [{low:.3f}, {high:.3f}]".format_map(row["ratio"])
+        for name, row in measured["networks"].items()
+    }
     clocks = " and ".join(sorted({row["clock"] for row in measured["networks"].values()}))
     where = (
         f"latencies: {measured['workload']} in ms on {measured['device']}, measured ({clocks} clock), "
-        "median and quartiles of several copies"
+        "median and quartiles of several copies; ratio: to the winner's in the same process, median over processes "
+        "with its 95 % interval"
     )
-    table = loss_table(results, ms=latencies)
+    table = loss_table(results, ms=latencies, ratio=ratios)
     document = {
         "losses": loss_document(results),
         "comparisons": comparison_document(rows),

@@ -5,9 +5,10 @@
 As in the paper a pure network has as many operators as the winner (one more where its depth is odd and a block has two;
 fewer where even the narrowest is too slow) and is widened as far as it is measured to be no slower; then its FFNs, or
 the states of Mamba-2 without FFNs, take up what is left between two widths. All candidates of a step are timed in turns
-with the winner, several copies of each in several processes. What was chosen is timed again, since the choice favours
-those that were lucky; these figures are kept in ``recorded/networks.yaml``, from where train.py of experiments/studies
-takes the networks. Nothing else should run meanwhile.
+with the winner, several copies of each in several processes, and held against the winner process by process: a machine
+that others use is slower in one than in the next. What was chosen is timed again, since the choice favours those that
+were lucky; these figures are kept in ``recorded/networks.yaml``, from where train.py of experiments/studies takes the
+networks. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -30,7 +31,7 @@ from nas_search.files import write_text_atomic
 from nas_search.profiler.device import Device, resolve_device
 from nas_search.profiler.isolated import measure_isolated
 from nas_search.profiler.measurement import Failure, Measurement
-from nas_search.profiler.statistics import ClockName, shared_clock
+from nas_search.profiler.statistics import ClockName, Median, median_interval, shared_clock
 from nas_search.profiler.timing import StopRule
 from nas_search.profiler.workload import Workload
 from nas_search.search.study import Study
@@ -53,21 +54,26 @@ WIDTH_STEP, WIDTHS = 32, 20
 FFN_RATIO, FFN_STEP, STATE, STATE_STEP, FINE_STEPS = 3, 16, 32, 8, 40
 
 
-SEARCHING, SEARCH_SITTINGS = StopRule(max_seconds=8.0), 3
+SEARCHING, SEARCH_SITTINGS = StopRule(max_seconds=8.0), 5
 """While networks are looked for; what was found is timed longer and more often."""
-TIMING, SITTINGS = StopRule(max_seconds=16.0), 8
+TIMING, SITTINGS = StopRule(max_seconds=16.0), 12
 COPIES = 4
 """Of each network in one process."""
 
 
 class Timed(NamedTuple):
-    """Milliseconds per token: the median of ``n`` copies and their quartiles, on wall clock or the device's own."""
+    """Milliseconds per token: the median of ``n`` copies and their quartiles, on wall clock or the device's own.
+
+    ``ratio`` is the median over processes of this network's latency over the first one's in the same process, with its
+    95 % interval.
+    """
 
     latency_ms: float
     low: float
     high: float
     n: int
     clock: ClockName
+    ratio: Median
 
 
 Measure = Callable[[Sequence[Architecture]], Sequence[Timed]]
@@ -127,8 +133,8 @@ def _enlarged(
 
 def _fits(shapes: Mapping[str, Shape], winner: Architecture, measure: Measure) -> dict[str, bool]:
     networks = [shape.network(BLOCKS[name], winner) for name, shape in shapes.items()]
-    limit, *timed = measure([winner, *networks])
-    return {name: one.latency_ms <= TOLERANCE * limit.latency_ms for name, one in zip(shapes, timed, strict=True)}
+    _, *timed = measure([winner, *networks])
+    return {name: one.ratio.value <= TOLERANCE for name, one in zip(shapes, timed, strict=True)}
 
 
 def measured(
@@ -139,12 +145,14 @@ def measured(
     Several copies, since the interval of one does not show by how much copies differ.
     """
     rows = [sitting(workload, device, stop, architectures) for _ in range(sittings)]
+    values = np.array([[one.value for one in row] for row in rows]).reshape(sittings, COPIES, len(architectures))
+    medians = np.median(values, axis=1)
+    clock = shared_clock(one.clock for row in rows for one in row)
     timed = []
     for index in range(len(architectures)):
-        copies = [one for row in rows for one in row[index :: len(architectures)]]
-        low, middle, high = np.percentile([one.value for one in copies], [25, 50, 75]).tolist()
-        clock = shared_clock(one.clock for one in copies)
-        timed.append(Timed(middle, low, high, len(copies), clock))
+        low, middle, high = np.percentile(values[..., index], [25, 50, 75]).tolist()
+        ratio = median_interval(medians[:, index] / medians[:, 0])
+        timed.append(Timed(middle, low, high, sittings * COPIES, clock, ratio))
     return timed
 
 
@@ -178,18 +186,22 @@ def freeze(
     networks = {WINNER: winner, **equally_fast(winner, measure)}
     timed = measure_again(list(networks.values()))
     rows = {
-        name: {"architecture": network.notation, "parameters": network.parameters, **one._asdict()}
+        name: {"architecture": network.notation, "parameters": network.parameters, **_row(one)}
         for (name, network), one in zip(networks.items(), timed, strict=True)
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     document = {"workload": workload, "device": device, "networks": rows}
     write_text_atomic(out, yaml.safe_dump(document, sort_keys=False, width=1000))
     for name, row in rows.items():
-        share = row["latency_ms"] / rows[WINNER]["latency_ms"]
-        print(f"{name:16} {row['latency_ms']:.4g} ms, {share:.1%} of the winner's  {row['architecture']}")
+        ratio = "{value:.3f} [{low:.3f}, {high:.3f}]".format_map(row["ratio"])
+        print(f"{name:16} {row['latency_ms']:.4g} ms, {ratio} of the winner's  {row['architecture']}")
     missing = [name for name in BLOCKS if name not in networks]
     if missing:
         print(f"slower than the winner at any size: {', '.join(missing)}")
+
+
+def _row(timed: Timed) -> dict[str, Any]:
+    return {**timed._asdict(), "ratio": timed.ratio._asdict()}
 
 
 def main(arguments: Sequence[str], out: Path = OUT) -> None:

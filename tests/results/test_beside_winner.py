@@ -24,8 +24,8 @@ def test_the_knee_is_held_against_the_winner(unlimited: Study) -> None:
     more = knee.confirmed.bits_per_byte - winner.confirmed.bits_per_byte
     assert ratio > 1 and more > 0
     assert beside_winner(unlimited) == (
-        f"The winner has the lowest loss. Trial {knee.number}, the knee of the front, is {ratio:.2f} times as fast as "
-        f"measured, with {more:.4f} bits/byte more: nas-search export '{unlimited.run_dir}' --pick knee"
+        f"The winner has the lowest loss. Trial {knee.number}, the knee of the front, is measured to be {ratio:.2f} "
+        f"times as fast and has {more:.4f} bits/byte more: nas-search export '{unlimited.run_dir}' --pick knee"
     )
 
 
