@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nas_search.errors import InputError, first_problem
+from nas_search.errors import InputError, first_problem, unreadable
 
 Factor = Literal["depth", "width", "tokens"]
 Vector = NDArray[np.float64]
@@ -207,7 +207,7 @@ class ScalingLaw(_Stored):
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise InputError(f"law {path}: cannot be read: {error.strerror or error}") from None
+            raise InputError(f"law {path}: cannot be read: {unreadable(error)}") from None
         except ValidationError as error:
             raise InputError(f"law {path}: {first_problem(error)}") from None
 

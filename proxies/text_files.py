@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, unreadable
 from nas_search.proxies.text_records import jsonl_texts, parquet_texts
 
 
@@ -20,7 +20,7 @@ def read_texts(path: Path) -> list[str]:
     try:
         return reader(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None
 
 
 def not_utf8(path: Path, byte: int) -> NotTextError:

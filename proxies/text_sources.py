@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, unreadable
 from nas_search.proxies.text_files import NotTextError, read_texts
 from nas_search.proxies.text_split import Document, SplitText, split_documents
 
@@ -55,7 +55,7 @@ def source_digest(source: TextSource) -> str:
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+            raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None
         digest.update(name.encode(errors="surrogateescape") + b"\0" + content)
     return digest.hexdigest()
 

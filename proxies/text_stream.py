@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, unreadable
 from nas_search.proxies.text_files import has_nul, not_utf8
 from nas_search.proxies.text_records import arrow_texts, jsonl_texts, parquet_texts
 from nas_search.proxies.text_split import chunks
@@ -37,7 +37,7 @@ def stream_texts(path: Path, field: str) -> Iterator[StreamedText]:
         else:
             yield from _lines_or_pieces(path, field)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None
 
 
 def _lines_or_pieces(path: Path, field: str) -> Iterator[StreamedText]:

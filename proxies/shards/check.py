@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_search.errors import InputError
+from nas_search.errors import InputError, unreadable
 from nas_search.files import write_text_atomic
 from nas_search.proxies.shards.index import INDEX_FILE, Shard, ShardIndex, tokenizer_digest
 from nas_search.proxies.tokenizer import TOKENIZER_FILE
@@ -30,7 +30,7 @@ def check_sizes(folder: Path, index: ShardIndex) -> None:
         try:
             size = path.stat().st_size
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}; {_AGAIN}") from None
+            raise InputError(f"{path}: cannot be read: {unreadable(error)}; {_AGAIN}") from None
         if size != index.size(shard):
             raise InputError(f"{path}: {size:,} bytes instead of {index.size(shard):,}, so it is damaged; {_AGAIN}")
     if tokenizer_digest(index.tokenizer, folder) != index.tokenizer_hash:
@@ -69,7 +69,7 @@ def _check_shard(path: Path, shard: Shard, index: ShardIndex, done: int, progres
                 done += len(block)
                 progress(done)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}; {_AGAIN}") from None
+        raise InputError(f"{path}: cannot be read: {unreadable(error)}; {_AGAIN}") from None
     if digest.hexdigest() != shard.sha256:
         raise InputError(f"{path}: changed since it was prepared (its SHA-256 is another); {_AGAIN}")
     if highest >= index.vocabulary:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nas_search.errors import InputError, first_problem
+from nas_search.errors import InputError, first_problem, unreadable
 from nas_search.files import write_text_atomic
 from nas_search.proxies.tokenizer import BYTES, TOKENIZER_FILE
 
@@ -61,7 +61,7 @@ class ShardIndex(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+            raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None
         except ValidationError as error:
             raise InputError(f"{path}: no index of shards: {first_problem(error)}") from None
 
@@ -112,7 +112,7 @@ def tokenizer_digest(name: str, folder: Path) -> str:
     try:
         content = name.encode() if name == BYTES else path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None
     return hashlib.sha256(content).hexdigest()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nas_search.errors import InputError, first_problem
+from nas_search.errors import InputError, first_problem, unreadable
 from nas_search.files import write_text_atomic
 
 EVALUATION_FILE = "evaluation.json"
@@ -99,7 +99,7 @@ def read_evaluations(folder: Path) -> list[Evaluation]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path}: cannot be read: {unreadable(error)}") from None
     except ValidationError as error:
         raise InputError(f"{path}: damaged ({first_problem(error)}); move it away") from None
 

@@ -28,7 +28,7 @@ def is_disk_full(error: OSError) -> bool:
 
 def system_refusal(error: OSError) -> str:
     """What the operating system refused, and at which file, without its number."""
-    what = "disk full" if is_disk_full(error) else error.strerror or str(error) or type(error).__name__
+    what = "disk full" if is_disk_full(error) else unreadable(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename else what
 
 
