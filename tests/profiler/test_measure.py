@@ -1,8 +1,10 @@
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
 import pytest
 import torch
+from meter_fakes import FakeMeter
 
 from nas_search.errors import InputError
 from nas_search.profiler import networks
@@ -16,7 +18,7 @@ from nas_search.profiler.networks import TimedNetwork, kernels_in_use, timing_se
 from nas_search.profiler.phases import Phase
 from nas_search.profiler.precision import Precision
 from nas_search.profiler.roofline import memory_bytes
-from nas_search.profiler.timing import StopRule
+from nas_search.profiler.timing import StopRule, Task
 from nas_search.profiler.workload import Workload
 from nas_search.space.architecture import Architecture
 from nas_search.space.kernels.fused.choice import FUSED, STEP_CHOICES, LayerKind, StepTimes
@@ -72,14 +74,29 @@ def test_on_a_quiet_machine_the_clock_that_was_asked_for_counts(monkeypatch: pyt
         assert clocks == {expected}
 
 
-def test_generating_takes_a_prefill_and_all_steps() -> None:
+def test_generating_takes_a_prefill_and_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of its own, on which a step takes longer the more it has behind it; the middle one has 41.5 tokens."""
+    meter, real = FakeMeter(), TimedNetwork.phase_task
+
+    def on_the_clock(network: TimedNetwork, phase: Phase, batch: int) -> Task:
+        task = real(network, phase, batch)
+
+        def run() -> None:
+            task.run()
+            meter.pass_ms(5.0 * phase.context if phase.kind == "prefill" else 3.0 + 0.1 * phase.context)
+
+        return replace(task, run=run)
+
+    monkeypatch.setattr(CpuBackend, "meter", lambda self: meter)
+    monkeypatch.setattr(TimedNetwork, "phase_task", on_the_clock)
     generated, prefilled, step = (
         outcomes(text, clock="device")[1] for text in ("generate:65,prompt=8", "prefill:8", "decode:40")
     )
     assert isinstance(generated, Measurement)
     assert isinstance(prefilled, Measurement)
     assert isinstance(step, Measurement)
-    assert generated.value == pytest.approx(prefilled.value + 64 * step.value, rel=0.5)
+    assert (prefilled.value, step.value) == (pytest.approx(50.0), pytest.approx(7.2))
+    assert generated.value == pytest.approx(prefilled.value + 64 * (step.value - 0.05))
 
 
 def test_throughput_takes_the_largest_batch_that_it_may_and_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
